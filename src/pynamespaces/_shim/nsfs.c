@@ -1,0 +1,95 @@
+/* Namespace files: opening them safely, their ioctls, their handles. */
+#include "compat.h"
+
+#include <sys/vfs.h>
+
+/* 1 when fd is on nsfs, 0 when it is not. O_PATH descriptors are fine. */
+int pyns_is_nsfs(int fd) {
+    struct statfs facts;
+    if (fstatfs(fd, &facts) < 0)
+        return -errno;
+    return (uint32_t)facts.f_type == NSFS_MAGIC;
+}
+
+/* Open a namespace file. -ENOTTY when the path leads to anything else, which is
+ * then not opened: opening a FIFO blocks, and opening a device can act on it. */
+int pyns_open_namespace(const char *path) {
+    int probe = open(path, O_PATH | O_CLOEXEC);
+    if (probe < 0)
+        return -errno;
+    int is_nsfs = pyns_is_nsfs(probe);
+    close(probe);
+    if (is_nsfs <= 0)
+        return is_nsfs < 0 ? is_nsfs : -ENOTTY;
+
+    /* The path may have been replaced since, so the flags stay harmless, and the
+     * result is checked again. Reopening the probe would need a mounted /proc. */
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    is_nsfs = pyns_is_nsfs(fd);
+    if (is_nsfs <= 0) {
+        close(fd);
+        return is_nsfs < 0 ? is_nsfs : -ENOTTY;
+    }
+    return fd;
+}
+
+int pyns_ioctl(int fd, unsigned int request, unsigned long argument) {
+    return PYNS_RESULT(ioctl(fd, request, argument));
+}
+
+int pyns_ioctl_u32(int fd, unsigned int request, uint32_t *result) {
+    return PYNS_RESULT(ioctl(fd, request, result));
+}
+
+int pyns_ioctl_u64(int fd, unsigned int request, uint64_t *result) {
+    return PYNS_RESULT(ioctl(fd, request, result));
+}
+
+/* NS_MNT_GET_INFO, NEXT and PREV; the latter two return a new descriptor. */
+int pyns_ns_mnt_ioctl(int fd, unsigned int request, struct pyns_mnt_info *result) {
+    struct mnt_ns_info info = {.size = sizeof(info)};
+    int outcome = PYNS_RESULT(ioctl(fd, request, &info));
+    result->nr_mounts = info.nr_mounts;
+    result->mnt_ns_id = info.mnt_ns_id;
+    return outcome;
+}
+
+/* The handle type of nsfs, the only one that these two functions speak of. */
+#define PYNS_FILEID_NSFS 0xf1
+#define PYNS_HANDLE_ROOM 64
+
+union handle_buffer {
+    struct file_handle handle;
+    char room[sizeof(struct file_handle) + PYNS_HANDLE_ROOM];
+};
+
+/* Write the handle of a namespace file; return its length. */
+int pyns_name_to_handle(int fd, unsigned char *handle, int size) {
+    union handle_buffer buffer;
+    int mount_id;
+    memset(&buffer, 0, sizeof(buffer));
+    buffer.handle.handle_bytes = PYNS_HANDLE_ROOM;
+    if (name_to_handle_at(fd, "", &buffer.handle, &mount_id, AT_EMPTY_PATH) < 0)
+        return -errno;
+    if (buffer.handle.handle_type != PYNS_FILEID_NSFS)
+        return -ENOTTY;
+    if (buffer.handle.handle_bytes > (unsigned int)size)
+        return -EOVERFLOW;
+    memcpy(handle, buffer.handle.f_handle, buffer.handle.handle_bytes);
+    return (int)buffer.handle.handle_bytes;
+}
+
+/* Open the namespace that a handle names. */
+int pyns_open_by_handle(const unsigned char *handle, int size) {
+    union handle_buffer buffer;
+    memset(&buffer, 0, sizeof(buffer));
+    if (size < 0 || size > PYNS_HANDLE_ROOM)
+        return -EINVAL;
+    buffer.handle.handle_bytes = (unsigned int)size;
+    buffer.handle.handle_type = PYNS_FILEID_NSFS;
+    memcpy(buffer.handle.f_handle, handle, (size_t)size);
+    return PYNS_RESULT(
+        open_by_handle_at(FD_NSFS_ROOT, &buffer.handle, O_RDONLY | O_CLOEXEC));
+}

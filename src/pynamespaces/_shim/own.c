@@ -1,0 +1,136 @@
+/* The calling thread's own namespaces.
+ *
+ * Namespaces belong to threads, and /proc/self and pidfd_open(getpid()) speak of the
+ * leader. So each thread keeps a pidfd of itself (PIDFD_THREAD, Linux 6.9) and asks
+ * it for its namespaces by ioctl (6.11), which costs a third of opening the link
+ * under /proc/thread-self/ns; where the kernel has neither, the link is opened. */
+#include "thread.h"
+
+/* The likeliest first: this is searched on every entry. */
+const struct type_facts pyns_types[MAX_TYPES] = {
+    {CLONE_NEWNET, "net", PIDFD_GET_NET_NAMESPACE, NULL, 0},
+    {CLONE_NEWNS, "mnt", PIDFD_GET_MNT_NAMESPACE, NULL, 0},
+    {CLONE_NEWUTS, "uts", PIDFD_GET_UTS_NAMESPACE, NULL, 0},
+    {CLONE_NEWIPC, "ipc", PIDFD_GET_IPC_NAMESPACE, NULL, 0},
+    {CLONE_NEWPID, "pid", PIDFD_GET_PID_NAMESPACE, "pid_for_children",
+     PIDFD_GET_PID_FOR_CHILDREN_NAMESPACE},
+    {CLONE_NEWCGROUP, "cgroup", PIDFD_GET_CGROUP_NAMESPACE, NULL, 0},
+    {CLONE_NEWTIME, "time", PIDFD_GET_TIME_NAMESPACE, "time_for_children",
+     PIDFD_GET_TIME_FOR_CHILDREN_NAMESPACE},
+    {CLONE_NEWUSER, "user", PIDFD_GET_USER_NAMESPACE, NULL, 0},
+};
+
+/* Set once the kernel has shown that it lacks the ioctls on pidfds. */
+static int no_pidfd_ioctls;
+
+int pyns_index_of(int nstype) {
+    for (int i = 0; i < MAX_TYPES; i++)
+        if (pyns_types[i].nstype == nstype)
+            return i;
+    return -1;
+}
+
+/* Whether the descriptor still is the pidfd that we opened: a program may close
+ * descriptors that it does not own, and the number may live again. */
+int pyns_is_own_pidfd(const struct thread *thread) {
+    struct stat facts;
+    return thread->pidfd >= 0 && fstat(thread->pidfd, &facts) == 0 &&
+           facts.st_ino == thread->pidfd_ino;
+}
+
+void pyns_drop_pidfd(struct thread *thread) {
+    if (pyns_is_own_pidfd(thread))
+        close(thread->pidfd);
+    thread->pidfd = -1;
+}
+
+/* Make sure that thread->pidfd is this thread's. 0, or -errno. */
+static int refresh_pidfd(struct thread *thread) {
+    unsigned int epoch = pyns_epoch();
+    if (thread->pidfd >= 0 && thread->epoch == epoch && epoch)
+        return 0;
+    pyns_drop_pidfd(thread);
+    if (!epoch)
+        return -ENOSYS;
+    int pidfd = (int)syscall(SYS_pidfd_open, (pid_t)syscall(SYS_gettid), PIDFD_THREAD);
+    if (pidfd < 0)
+        return -errno;
+    struct stat facts;
+    if (fstat(pidfd, &facts) < 0) {
+        pyns_close(pidfd);
+        return -errno;
+    }
+    thread->pidfd = pidfd;
+    thread->pidfd_ino = facts.st_ino;
+    thread->epoch = epoch;
+    return 0;
+}
+
+static int ask_pidfd(struct thread *thread, unsigned int request) {
+    for (int attempt = 0; attempt < 2; attempt++) {
+        int result = refresh_pidfd(thread);
+        if (result < 0)
+            return result;
+        /* The argument must be a 0 that is really there. */
+        int fd = ioctl(thread->pidfd, request, 0UL);
+        if (fd >= 0)
+            return fd;
+        int error = errno;
+        if (error == EMFILE || error == ENFILE || error == ENOMEM)
+            return -error;
+        if (pyns_is_own_pidfd(thread)) {
+            if (error == ENOTTY || error == EINVAL)
+                __atomic_store_n(&no_pidfd_ioctls, 1, __ATOMIC_RELAXED);
+            return -error;
+        }
+        thread->pidfd = -1; /* Closed by a stranger; the number is theirs now. */
+    }
+    return -EBADF;
+}
+
+static int open_link(const char *link) {
+    char path[64] = "/proc/thread-self/ns/";
+    strcat(path, link);
+    return PYNS_RESULT(open(path, O_RDONLY | O_CLOEXEC));
+}
+
+/* Open one of the thread's namespaces, trusting that its pidfd is its own. */
+int pyns_open_own(struct thread *thread, int index, int for_children) {
+    const struct type_facts *facts = &pyns_types[index];
+    if (!facts->child_link)
+        for_children = 0;
+    if (!__atomic_load_n(&no_pidfd_ioctls, __ATOMIC_RELAXED)) {
+        int fd = ask_pidfd(thread,
+                           for_children ? facts->child_request : facts->request);
+        if (fd >= 0 || fd == -EMFILE || fd == -ENFILE || fd == -ENOMEM)
+            return fd;
+    }
+    return open_link(for_children ? facts->child_link : facts->link);
+}
+
+/* After open_own: whether what it opened came from a descriptor that had become
+ * another's. If so that descriptor is forgotten, and asking again is right. */
+int pyns_was_misled(struct thread *thread) {
+    if (thread->pidfd < 0 || pyns_is_own_pidfd(thread))
+        return 0;
+    thread->pidfd = -1;
+    return 1;
+}
+
+int pyns_open_own_surely(struct thread *thread, int index, int for_children) {
+    int fd = pyns_open_own(thread, index, for_children);
+    if (fd < 0 || !pyns_was_misled(thread))
+        return fd;
+    close(fd);
+    return pyns_open_own(thread, index, for_children);
+}
+
+int pyns_own_namespace(int nstype, int for_children) {
+    struct thread *thread = pyns_self();
+    int index = pyns_index_of(nstype);
+    if (!thread)
+        return -ENOMEM;
+    if (index < 0)
+        return -EINVAL;
+    return pyns_open_own_surely(thread, index, for_children);
+}

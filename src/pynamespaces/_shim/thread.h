@@ -1,0 +1,73 @@
+/* What thread.c, own.c, home.c and entry.c share: the record of one thread. */
+#ifndef PYNS_THREAD_H
+#define PYNS_THREAD_H
+
+#include "compat.h"
+
+#define MAX_TYPES 8
+
+/* How to come back to one namespace. */
+struct home {
+    int nstype;
+    int fd;
+    int root; /* mnt only: the root and working directories */
+    int cwd;
+};
+
+struct frame {
+    uintptr_t owner;
+    int count;
+    struct home homes[MAX_TYPES];
+};
+
+struct type_facts {
+    int nstype;
+    const char *link;          /* under /proc/thread-self/ns */
+    unsigned int request;      /* PIDFD_GET_*_NAMESPACE */
+    const char *child_link;    /* pid and time: where the thread's children are born */
+    unsigned int child_request;
+};
+
+struct thread {
+    int pidfd;
+    unsigned int epoch;  /* of the process in which pidfd was opened */
+    ino_t pidfd_ino;
+    int lost;            /* the errno of the way back that failed */
+    int fresh;           /* the top frame was pushed by the last entry */
+    int last_step;
+    int last_type;
+    int depth;
+    int capacity;
+    struct frame *frames;
+    /* The home last seen of each type, and who owns it: both never reused. */
+    struct {
+        uint64_t unique;
+        uint64_t owner;
+    } known[MAX_TYPES];
+};
+
+extern const struct type_facts pyns_types[MAX_TYPES];
+
+/* thread.c */
+struct thread *pyns_self(void);      /* made when first asked for; NULL: no memory */
+struct thread *pyns_known_self(void); /* NULL where nothing is known of the thread */
+unsigned int pyns_epoch(void);
+void pyns_close_home(struct home *home);
+void pyns_close_frame(struct frame *frame);
+
+/* own.c */
+int pyns_index_of(int nstype);
+int pyns_is_own_pidfd(const struct thread *thread);
+void pyns_drop_pidfd(struct thread *thread);
+int pyns_was_misled(struct thread *thread);
+int pyns_open_own(struct thread *thread, int index, int for_children);
+int pyns_open_own_surely(struct thread *thread, int index, int for_children);
+
+/* home.c */
+uint64_t pyns_unique_of(int fd);
+int pyns_same_namespace(int fd, uint64_t unique, const struct pyns_target *target);
+int pyns_save_home(struct thread *thread, int nstype, struct pyns_target *target,
+                   struct home *home);
+int pyns_go_home(struct thread *thread, const struct home *home);
+
+#endif
