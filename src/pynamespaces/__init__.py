@@ -1,1 +1,58 @@
-"""x"""
+"""
+Linux namespaces: entered, left, identified and compared.
+
+    from pynamespaces import Namespace
+
+    with Namespace.from_pid(1234, "net"):
+        ...
+
+The calling thread moves, and comes back exactly. `lowlevel` has one function for each
+system call, `errors` every exception.
+"""
+
+import sys
+
+if sys.platform != "linux":
+    raise ImportError(f"pynamespaces is for Linux, and this is {sys.platform}")
+
+from . import errors, lowlevel
+from ._kinds import (
+    CgroupNamespace,
+    IpcNamespace,
+    MountNamespace,
+    NetNamespace,
+    PidNamespace,
+    TimeNamespace,
+    UserNamespace,
+    UtsNamespace,
+)
+from ._namespace import Namespace
+from ._set import NamespaceSet
+from ._switching import setns, unshare, unshared
+from ._types import CloneFlag, NamespaceId, NamespaceType, TypeLike
+from .errors import *  # noqa: F403 - every exception, by the module's __all__
+
+__version__ = "0.1.0.dev0"
+
+__all__ = [
+    "CgroupNamespace",
+    "CloneFlag",
+    "IpcNamespace",
+    "MountNamespace",
+    "Namespace",
+    "NamespaceId",
+    "NamespaceSet",
+    "NamespaceType",
+    "NetNamespace",
+    "PidNamespace",
+    "TimeNamespace",
+    "TypeLike",
+    "UserNamespace",
+    "UtsNamespace",
+    "errors",
+    "lowlevel",
+    "setns",
+    "unshare",
+    "unshared",
+    *errors.__all__,
+]

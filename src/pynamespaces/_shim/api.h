@@ -9,6 +9,8 @@ enum pyns_refusal {
     PYNS_ELOST = 4096,   /* an earlier way back failed on this thread */
     PYNS_EONEWAY = 4097, /* the thread could not come back */
     PYNS_EORDER = 4098,  /* the top of this thread's stack is not the owner's */
+    PYNS_EPENDING = 4099, /* its children are due in a namespace not to be had again */
+    PYNS_ECLOSED = 4100, /* the target's descriptor was closed */
 };
 
 /* Which system call the last enter, leave or unshare of this thread ended in. */

@@ -212,13 +212,15 @@ int pyns_unshare_scoped(uintptr_t owner, unsigned int flags) {
 
 /* --- leaving --------------------------------------------------------------------- */
 
+/* Return how many namespaces were changed back. */
 static int leave_top(struct thread *thread) {
     struct frame *frame = &thread->frames[thread->depth - 1];
-    int result = go_back(thread, frame, 0, frame->count);
+    int count = frame->count;
+    int result = go_back(thread, frame, 0, count);
     pyns_close_frame(frame);
     thread->depth--;
     thread->fresh = 0;
-    return result;
+    return result < 0 ? result : count;
 }
 
 int pyns_leave(uintptr_t owner) {

@@ -61,7 +61,7 @@ static int check_time_children(struct thread *thread, int index, int home) {
     if (fstat(home, &own) < 0 || fstat(fd, &children) < 0)
         result = -errno;
     else if (own.st_ino != children.st_ino)
-        result = -PYNS_EONEWAY;
+        result = -PYNS_EPENDING;
     close(fd);
     return result;
 }
@@ -88,7 +88,7 @@ static int open_home(struct thread *thread, int index, struct pyns_target *targe
         if (home->fd < 0) {
             /* A pid namespace without a first process has no link to open. */
             int pending = for_children && home->fd == -ENOENT;
-            return pending ? -PYNS_EONEWAY : home->fd;
+            return pending ? -PYNS_EPENDING : home->fd;
         }
         *unique = pyns_unique_of(home->fd);
         int there = target && pyns_same_namespace(home->fd, *unique, target);
@@ -107,7 +107,7 @@ static int open_home(struct thread *thread, int index, struct pyns_target *targe
 /* Save the way back from an entry, or refuse where there is none. 1: the thread is
  * in the target, and nothing was saved. A NULL target: any other namespace. */
 int pyns_save_home(struct thread *thread, int nstype, struct pyns_target *target,
-                     struct home *home) {
+                   struct home *home) {
     int index = pyns_index_of(nstype);
     uint64_t unique = 0;
     *home = (struct home){.nstype = nstype, .fd = -1, .root = -1, .cwd = -1};
@@ -115,6 +115,8 @@ int pyns_save_home(struct thread *thread, int nstype, struct pyns_target *target
     thread->last_step = PYNS_STEP_HOME;
     if (index < 0)
         return -EINVAL;
+    if (target && target->fd < 0)
+        return -PYNS_ECLOSED;
     int result = open_home(thread, index, target, home, &unique);
     if (result != 0)
         return result;

@@ -1,0 +1,123 @@
+"""
+Why the kernel refused: questions about the caller, asked after a failure.
+
+A refusal has one errno for many causes. Each function here answers one question that
+tells two of them apart, from what can be read at that moment; ``errors.py`` has the
+table that puts them together.
+"""
+
+import errno
+import os
+import threading
+from collections.abc import Callable
+from typing import Final, NamedTuple, TypeAlias
+
+from . import _proc
+from ._lib import lib
+from ._types import NamespaceType
+
+CAP_SYS_CHROOT: Final = 18
+CAP_SYS_ADMIN: Final = 21
+
+
+class Failure(NamedTuple):
+    """A system call that failed: what is known of it."""
+
+    number: int
+    syscall: str
+    types: tuple[NamespaceType, ...] = ()
+    filename: str | bytes | None = None
+    fd: int | None = None
+
+
+Cause: TypeAlias = Callable[[Failure], bool]
+
+
+def threads(failure: Failure) -> bool:
+    """This process has other threads."""
+    return len(_proc.task_ids() or ()) > 1
+
+
+def shares_fs(failure: Failure | None = None) -> bool:
+    """
+    Another thread of this process shares the calling thread's root and cwd.
+
+    Where :manpage:`kcmp(2)` is not to be had, threads are taken to share them.
+    """
+    own = threading.get_native_id()
+    others = [task for task in _proc.task_ids() or () if task != own]
+    # 1, 2 and 3 are three ways of being different.
+    answers = [lib.pyns_kcmp(own, task, lib.KCMP_FS) for task in others]
+    return any(answer not in (1, 2, 3, -errno.ESRCH) for answer in answers)
+
+
+def lacks_sys_admin(failure: Failure) -> bool:
+    """The thread has no CAP_SYS_ADMIN in its own user namespace."""
+    return _proc.has_capability(CAP_SYS_ADMIN) is False
+
+
+def lacks_sys_chroot(failure: Failure) -> bool:
+    """The thread has no CAP_SYS_CHROOT in its own user namespace."""
+    return _proc.has_capability(CAP_SYS_CHROOT) is False
+
+
+def seccomp(failure: Failure) -> bool:
+    """A seccomp filter watches, and the call should have been allowed."""
+    return _proc.is_filtered()
+
+
+def unmapped(failure: Failure) -> bool:
+    """The user or group id has no mapping in the thread's user namespace."""
+    return (
+        _proc.maps_id("uid_map", os.geteuid()) is False
+        or _proc.maps_id("gid_map", os.getegid()) is False
+    )
+
+
+def chrooted(failure: Failure) -> bool:
+    """The thread's root is not that of its mount namespace."""
+    return _proc.is_chrooted()
+
+
+def userns_sysctl(failure: Failure) -> bool:
+    """Debian's sysctl keeps user namespaces from ordinary users."""
+    return _proc.unprivileged_userns_clone() == 0 and lacks_sys_admin(failure)
+
+
+def apparmor(failure: Failure) -> bool:
+    """AppArmor keeps user namespaces from unconfined programs."""
+    return _proc.apparmor_restricts_userns()
+
+
+def kernel_lacks_type(failure: Failure) -> bool:
+    """The kernel was built without one of the types."""
+    known = _proc.namespace_types()
+    return known is not None and any(type not in known for type in failure.types)
+
+
+def no_proc(failure: Failure) -> bool:
+    """There is no ``/proc`` to ask."""
+    return _proc.namespace_types() is None
+
+
+def limit_is_zero(failure: Failure) -> bool:
+    """A limit of this user namespace forbids one of the types."""
+    return any(_proc.namespace_limit(type) == 0 for type in failure.types)
+
+
+def no_namespace(failure: Failure) -> bool:
+    """The descriptor is open, and is no namespace."""
+    return failure.fd is not None and lib.pyns_is_nsfs(failure.fd) == 0
+
+
+def other_type(failure: Failure) -> bool:
+    """The descriptor is a namespace of a type that was not meant."""
+    if failure.fd is None or lib.pyns_is_nsfs(failure.fd) != 1:
+        return False
+    flag = lib.pyns_ioctl(failure.fd, lib.NS_GET_NSTYPE, 0)
+    return flag > 0 and NamespaceType.from_flag(flag) not in failure.types
+
+
+def opened_by_path(failure: Failure) -> bool:
+    """The descriptor is a namespace, opened with O_PATH."""
+    return failure.fd is not None and lib.pyns_is_nsfs(failure.fd) == 1

@@ -1,0 +1,183 @@
+"""From a process, a path, a descriptor or the calling thread to a namespace file."""
+
+import errno
+import fcntl
+import os
+from collections.abc import Callable
+from typing import TypeAlias
+
+from .. import _proc, lowlevel
+from .._lib import lib
+from .._refusals import from_errno, wrong_type
+from .._types import NamespaceId, NamespaceType
+from ..errors import SystemCallError
+from ..lowlevel._arguments import Descriptor, check, descriptor
+
+Path: TypeAlias = str | bytes | os.PathLike[str] | os.PathLike[bytes]
+
+_T = NamespaceType
+_PIDFD_REQUESTS: dict[NamespaceType, Callable[[Descriptor], int]] = {
+    _T.CGROUP: lowlevel.pidfd_get_cgroup_namespace,
+    _T.IPC: lowlevel.pidfd_get_ipc_namespace,
+    _T.MNT: lowlevel.pidfd_get_mnt_namespace,
+    _T.NET: lowlevel.pidfd_get_net_namespace,
+    _T.PID: lowlevel.pidfd_get_pid_namespace,
+    _T.TIME: lowlevel.pidfd_get_time_namespace,
+    _T.USER: lowlevel.pidfd_get_user_namespace,
+    _T.UTS: lowlevel.pidfd_get_uts_namespace,
+}
+
+
+def identify(fd: int) -> NamespaceId:
+    """
+    Say which namespace a descriptor is.
+
+    Raises:
+        NotANamespaceError: It is none.
+    """
+    type = NamespaceType.from_flag(lowlevel.ns_get_nstype(fd))
+    facts = os.fstat(fd)
+    try:
+        unique = lowlevel.ns_get_id(fd)
+    except SystemCallError:
+        unique = None  # Before Linux 6.18.
+    return NamespaceId(type, facts.st_dev, facts.st_ino, unique)
+
+
+def open_current(type: NamespaceType, *, for_children: bool = False) -> int:
+    """Open a namespace of the calling thread, or the one its children will have."""
+    name = f"{type}_for_children" if for_children else type
+    path = _proc.namespace_path("thread-self", name)
+    result = lib.pyns_own_namespace(type.flag, for_children)
+    return check(result, "open", (type,), path)
+
+
+def pin_process(pid: int) -> int:
+    """
+    Open a pidfd of a process or thread, so that its id cannot pass to another.
+
+    Raises:
+        NoSuchProcessError: There is none.
+
+        SystemCallError: EINVAL: *pid* is a thread, and the kernel older than 6.9.
+    """
+    try:
+        return lowlevel.pidfd_open(pid)
+    except SystemCallError as error:
+        # The id of a thread that leads no process; EINVAL before Linux 6.16.
+        if error.errno not in (errno.ENOENT, errno.EINVAL):
+            raise
+    return lowlevel.pidfd_open(pid, lowlevel.PIDFD_THREAD)
+
+
+def open_of_pid(pid: int, type: NamespaceType) -> int:
+    """Open a namespace of a process or thread, of that one and no later one."""
+    try:
+        pidfd = pin_process(pid)
+    except SystemCallError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        return _open_of_thread(pid, type)
+    try:
+        return open_of_pidfd(pidfd, type)
+    finally:
+        os.close(pidfd)
+
+
+def open_of_pidfd(pidfd: Descriptor, type: NamespaceType) -> int:
+    """Open a namespace of a pidfd's process."""
+    try:
+        return _PIDFD_REQUESTS[type](pidfd)
+    except SystemCallError as error:
+        # The request is unknown before Linux 6.11.
+        if error.errno not in (errno.ENOTTY, errno.EINVAL):
+            raise
+    return _open_by_link(descriptor(pidfd), type)
+
+
+def _open_by_link(pidfd: int, type: NamespaceType) -> int:
+    """Open the link in ``/proc``, and make sure that it was the pidfd's process."""
+    # The pid as this /proc has it, which may be another pid namespace's.
+    pid = _proc.pidfd_pid(pidfd)
+    if pid is None:
+        _require_alive(pidfd)
+        raise from_errno(errno.ESRCH, "open", (type,))
+    fd = _open_link(_proc.namespace_path(pid, type), type)
+    try:
+        # Alive now, so nobody else had its pid when the link was opened.
+        _require_alive(pidfd)
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd
+
+
+def _require_alive(pidfd: int) -> None:
+    try:
+        lowlevel.pidfd_send_signal(pidfd, 0)
+    except PermissionError:
+        pass  # Alive, and another user's.
+
+
+def _open_of_thread(tid: int, type: NamespaceType) -> int:
+    """Open a thread's namespace where the kernel has no pidfds of threads."""
+    try:
+        # This directory stays that thread's, and is empty when the thread is gone.
+        directory = os.open(f"/proc/{tid}", os.O_PATH | os.O_DIRECTORY)
+    except OSError as error:
+        raise from_errno(errno.ESRCH, "open", (type,)) from error
+    try:
+        return _open_link(f"ns/{type}", type, directory)
+    finally:
+        os.close(directory)
+
+
+def _open_link(path: str, type: NamespaceType, directory: int | None = None) -> int:
+    try:
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC, dir_fd=directory)
+    except OSError as error:
+        number = error.errno or errno.EIO
+        # A zombie has lost all its namespaces but two, and the files with them.
+        if number == errno.ENOENT and type in (_proc.namespace_types() or ()):
+            number = errno.ESRCH
+        raise from_errno(number, "open", (type,), path) from None
+
+
+def open_path(path: Path, type: NamespaceType | None) -> int:
+    """
+    Open the namespace file at a path, and nothing but a namespace file.
+
+    Raises:
+        NotANamespaceError: The path leads to something else, which was not opened.
+
+        WrongTypeError: The namespace is not of the type asked for.
+    """
+    name = os.fspath(path)
+    encoded = os.fsencode(name)
+    if b"\0" in encoded:
+        raise ValueError(f"a path cannot contain a null byte: {name!r}")
+    types = () if type is None else (type,)
+    fd = check(lib.pyns_open_namespace(encoded), "open", types, name)
+    return require_type(fd, type, name)
+
+
+def duplicate(source: Descriptor) -> int:
+    """Duplicate a descriptor; the caller keeps its own."""
+    try:
+        return fcntl.fcntl(descriptor(source), fcntl.F_DUPFD_CLOEXEC, 0)
+    except OSError as error:
+        raise from_errno(error.errno or errno.EIO, "fcntl") from None
+
+
+def require_type(
+    fd: int, type: NamespaceType | None, filename: str | bytes | None = None
+) -> int:
+    """Return *fd* if it is a namespace of the type; else close it and raise."""
+    try:
+        actual = NamespaceType.from_flag(lowlevel.ns_get_nstype(fd))
+        if type is not None and actual is not type:
+            raise wrong_type(actual, type, filename)
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd

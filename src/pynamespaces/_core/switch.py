@@ -1,0 +1,314 @@
+"""
+The calling thread: entering namespaces, and coming back.
+
+Nothing here moves any other thread. The stack of what a thread has entered is kept by
+the shim, one for each thread, and is left in the order opposite to entering.
+"""
+
+import errno
+import os
+import sys
+from types import TracebackType
+from typing import Final, Generic, Self, TypeVar
+
+from .. import _causes
+from .._lib import Target, lib, new_target_pointers
+from .._refusals import from_errno
+from .._types import NamespaceType, flags_of, types_of
+from ..errors import (
+    ClosedNamespaceError,
+    IrreversibleError,
+    RestoreError,
+)
+from ..lowlevel._arguments import check
+from .threads import wait_until_alone
+
+_audit = sys.audit
+_T = NamespaceType
+Given = TypeVar("Given")
+
+_WAYS: Final = (
+    "run a function there with call(), start a program there with run(join=...), "
+    "or use an executor"
+)
+_OUT_OF_ORDER: Final = (
+    "this is not what this thread entered last: leave in reverse order, "
+    "and on the thread that entered"
+)
+
+# Which call a step of the shim is, and the path that it is about.
+_STEPS: Final = {
+    lib.PYNS_STEP_HOME: ("open", "/proc/thread-self/ns/{type}"),
+    lib.PYNS_STEP_ROOT: ("open", "/"),
+    lib.PYNS_STEP_CWD: ("open", "."),
+    lib.PYNS_STEP_SETNS: ("setns", None),
+    lib.PYNS_STEP_UNSHARE: ("unshare", None),
+    lib.PYNS_STEP_FCHDIR: ("fchdir", None),
+    lib.PYNS_STEP_CHROOT: ("chroot", None),
+    lib.PYNS_STEP_MEMORY: ("malloc", None),
+}
+
+
+def _last_types(types: tuple[NamespaceType, ...]) -> tuple[NamespaceType, ...]:
+    """Return the type at which the shim stopped, or all where it is not one."""
+    return types_of(lib.pyns_last_type()) or types
+
+
+def _no_way_back(type: NamespaceType) -> IrreversibleError:
+    if type is _T.USER:
+        why = "a user namespace can never be left"
+    else:
+        why = (
+            f"the {type} namespace where this thread is belongs to a user namespace "
+            "that the caller has no power over, so it could not come back"
+        )
+    return IrreversibleError(f"{why}; {_WAYS}")
+
+
+def _cannot_put_back(type: NamespaceType) -> IrreversibleError:
+    return IrreversibleError(
+        f"the children of this thread are due in another {type} namespace than its "
+        f"own, and that could not be put back; leave that one first, or {_WAYS}"
+    )
+
+
+def _refusal(result: int, types: tuple[NamespaceType, ...]) -> Exception:
+    """Build the exception for what the shim returned, right after it did."""
+    number = -result
+    step, path = _STEPS.get(lib.pyns_last_step(), ("setns", None))
+    types = _last_types(types)
+    if number == lib.PYNS_ELOST:
+        return _lost_thread(types)
+    if number == lib.PYNS_EONEWAY:
+        return _no_way_back(types[0])
+    if number == lib.PYNS_EPENDING:
+        return _cannot_put_back(types[0])
+    if number == lib.PYNS_ECLOSED:
+        return ClosedNamespaceError(f"the {types[0]} namespace has been closed")
+    filename = path.format(type=types[0]) if path else None
+    return from_errno(number, step, types, filename)
+
+
+def _lost_thread(types: tuple[NamespaceType, ...]) -> RestoreError:
+    number = lib.pyns_lost()
+    return RestoreError(
+        number,
+        os.strerror(number),
+        syscall="setns",
+        types=types,
+        reason="this thread is lost since an earlier way back failed",
+        hint="let it end, and use another",
+    )
+
+
+def _failed_restore(result: int) -> RestoreError:
+    number = -result
+    syscall, _ = _STEPS.get(lib.pyns_last_step(), ("setns", None))
+    return RestoreError(
+        number,
+        os.strerror(number),
+        syscall=syscall,
+        types=_last_types(()),
+        reason="the way back failed: this thread is lost",
+        hint="let it end, and use another",
+    )
+
+
+def _may_pass(result: int, types: tuple[NamespaceType, ...]) -> bool:
+    """Return whether a refusal was only due to threads that are about to be gone."""
+    by_threads = (-errno.EINVAL, _T.MNT), (-errno.EUSERS, _T.TIME)
+    return any((result, type) in by_threads for type in types) and wait_until_alone()
+
+
+def _failed_leave(result: int) -> Exception:
+    if result == -lib.PYNS_EORDER:
+        return RuntimeError(_OUT_OF_ORDER)
+    return _failed_restore(result)
+
+
+def _undo() -> None:
+    """Take back the last entry, if it succeeded, while an exception is on its way."""
+    result = lib.pyns_undo()
+    if result < 0:
+        raise _failed_restore(result)
+
+
+class Enterable:
+    """
+    What enters one namespace by ``with``, as fast as Python can.
+
+    These two methods are to cost less than opening one file under ``/proc``, so they
+    call the shim themselves, and what is rare is elsewhere.
+    """
+
+    __slots__ = ("_target", "_types")
+
+    _target: Target
+    _types: tuple[NamespaceType, ...]
+
+    def __enter__(self) -> Self:
+        """Move the calling thread."""
+        _audit("pynamespaces.setns", self._types)
+        try:
+            result = lib.pyns_enter(self._target)
+            if result:
+                _try_again(self._target, self._types, result)
+        except BaseException:
+            # Also where a signal handler raised after the shim had succeeded.
+            _undo()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Bring the calling thread back."""
+        result = lib.pyns_leave_target(self._target)
+        if result > 0:
+            # After the fact: a hook that raises must not keep a thread from home.
+            _audit("pynamespaces.setns", self._types)
+        elif result < 0:
+            raise _failed_leave(result)
+
+
+def _try_again(target: Target, types: tuple[NamespaceType, ...], result: int) -> None:
+    if _may_pass(result, types):
+        result = lib.pyns_enter(target)
+    if result < 0:
+        raise _refusal(result, types)
+
+
+def enter_all(
+    owner: int,
+    targets: list[Target],
+    types: tuple[NamespaceType, ...],
+    *,
+    pidfd: int = -1,
+    unshare_fs: bool = False,
+) -> None:
+    """
+    Move the calling thread into several namespaces, all or none.
+
+    Args:
+        owner: The number to leave by.
+
+        targets: At most one of each type, in any order.
+
+        types: Theirs, for errors and audit.
+
+        pidfd: A process from which all of *targets* were opened, or -1. Where it
+            still has them, one setns(2) enters all but mnt.
+
+        unshare_fs: Give the thread its own root, working directory and umask, for
+            good, where entering mnt needs it.
+    """
+    # mnt is refused most often: first, so that nothing else has to be put back.
+    targets = sorted(targets, key=lambda target: target.nstype != _T.MNT.flag)
+    pointers = new_target_pointers(targets)
+    arguments = (owner, pointers, len(targets), pidfd, unshare_fs)
+    _audit("pynamespaces.setns", types)
+    try:
+        result = lib.pyns_enter_all(*arguments)
+        if result < 0 and _may_pass(result, _last_types(types)):
+            result = lib.pyns_enter_all(*arguments)
+        if result < 0:
+            raise _refusal(result, types)
+    except BaseException:
+        _undo()
+        raise
+
+
+def leave(owner: int, types: tuple[NamespaceType, ...]) -> None:
+    """
+    Leave what the calling thread entered last, if that was for *owner*.
+
+    Raises:
+        RuntimeError: It was not; nothing is changed.
+
+        RestoreError: The way back failed, and the thread is lost.
+    """
+    result = lib.pyns_leave(owner)
+    if result > 0:
+        _audit("pynamespaces.setns", types)
+    elif result < 0:
+        raise _failed_leave(result)
+
+
+class Entry(Generic[Given]):
+    """A way to enter namespaces that are some object's, which ``with`` gives."""
+
+    __slots__ = ("_given", "_pidfd", "_targets", "_types", "_unshare_fs")
+
+    def __init__(
+        self,
+        given: Given,
+        targets: list[Target],
+        *,
+        pidfd: int = -1,
+        unshare_fs: bool = False,
+    ) -> None:
+        self._given = given
+        self._targets = targets
+        self._types = tuple(_T.from_flag(target.nstype) for target in targets)
+        self._pidfd = pidfd
+        self._unshare_fs = unshare_fs
+
+    def __enter__(self) -> Given:
+        """Move the calling thread."""
+        enter_all(
+            id(self),
+            self._targets,
+            self._types,
+            pidfd=self._pidfd,
+            unshare_fs=self._unshare_fs,
+        )
+        return self._given
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Bring the calling thread back."""
+        leave(id(self), self._types)
+
+
+def _refuse_threads(types: tuple[NamespaceType, ...], *, unshare_fs: bool) -> None:
+    """Refuse what unshare(2) would do in a process with threads, but not undo."""
+    if _T.TIME in types and not wait_until_alone():
+        raise from_errno(errno.EUSERS, "setns", (_T.TIME,))
+    if _T.MNT not in types or unshare_fs:
+        return
+    if _causes.shares_fs() and not wait_until_alone():
+        raise from_errno(errno.EINVAL, "setns", (_T.MNT,))
+
+
+def unshare_for_now(
+    owner: int, types: tuple[NamespaceType, ...], *, loopback: bool, unshare_fs: bool
+) -> None:
+    """
+    Give the calling thread fresh namespaces until it leaves *owner*; all or none.
+
+    A fresh mount namespace passes no mounts on to others, nor gets any from them.
+    """
+    if _T.USER in types:
+        raise _no_way_back(_T.USER)
+    _refuse_threads(types, unshare_fs=unshare_fs)
+    _audit("pynamespaces.unshare", types)
+    try:
+        result = lib.pyns_unshare_scoped(owner, flags_of(types))
+        if result < 0:
+            raise _refusal(result, types)
+        if _T.MNT in types:
+            check(lib.pyns_make_private(), "mount", (_T.MNT,), "/")
+        if loopback:
+            check(lib.pyns_loopback_up(), "ioctl(SIOCSIFFLAGS)", (_T.NET,), "lo")
+    except BaseException:
+        _undo()
+        raise
+
+

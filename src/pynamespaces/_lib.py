@@ -1,0 +1,203 @@
+"""
+The compiled shim, typed by hand.
+
+The types stand here and not in a stub of the compiled module: a stub can name what
+the module does not have. ``tests/test_lib.py`` compares this with what cffi built.
+"""
+
+from typing import Final, NewType, Protocol, cast
+
+from ._ffi import ffi as _untyped_ffi
+from ._ffi import lib as _untyped_lib
+
+IntOut = NewType("IntOut", object)
+"""A pointer to an int, a uint32_t or a uint64_t; ``[0]`` reads it."""
+
+Buffer = NewType("Buffer", object)
+TargetPointers = NewType("TargetPointers", object)
+
+
+class Target(Protocol):
+    """``struct pyns_target``: a namespace that may be entered."""
+
+    fd: int
+    nstype: int
+    dev: int
+    ino: int
+    unique: int
+    owner: int
+
+
+class MntInfo(Protocol):
+    """``struct pyns_mnt_info``."""
+
+    nr_mounts: int
+    mnt_ns_id: int
+
+
+class Lib(Protocol):
+    """The functions of ``api.h``: >= 0, or -errno, or a negative refusal."""
+
+    PYNS_ELOST: int
+    PYNS_EONEWAY: int
+    PYNS_EORDER: int
+    PYNS_EPENDING: int
+    PYNS_ECLOSED: int
+    PYNS_STEP_HOME: int
+    PYNS_STEP_ROOT: int
+    PYNS_STEP_CWD: int
+    PYNS_STEP_SETNS: int
+    PYNS_STEP_UNSHARE: int
+    PYNS_STEP_FCHDIR: int
+    PYNS_STEP_CHROOT: int
+    PYNS_STEP_MEMORY: int
+
+    CLONE_NEWTIME: int
+    CLONE_VM: int
+    CLONE_FS: int
+    CLONE_FILES: int
+    CLONE_SIGHAND: int
+    CLONE_PIDFD: int
+    CLONE_PTRACE: int
+    CLONE_VFORK: int
+    CLONE_PARENT: int
+    CLONE_THREAD: int
+    CLONE_NEWNS: int
+    CLONE_SYSVSEM: int
+    CLONE_SETTLS: int
+    CLONE_PARENT_SETTID: int
+    CLONE_CHILD_CLEARTID: int
+    CLONE_DETACHED: int
+    CLONE_UNTRACED: int
+    CLONE_CHILD_SETTID: int
+    CLONE_NEWCGROUP: int
+    CLONE_NEWUTS: int
+    CLONE_NEWIPC: int
+    CLONE_NEWUSER: int
+    CLONE_NEWPID: int
+    CLONE_NEWNET: int
+    CLONE_IO: int
+    CLONE_CLEAR_SIGHAND: int
+    CLONE_INTO_CGROUP: int
+
+    PIDFD_NONBLOCK: int
+    PIDFD_THREAD: int
+    PIDFD_GET_CGROUP_NAMESPACE: int
+    PIDFD_GET_IPC_NAMESPACE: int
+    PIDFD_GET_MNT_NAMESPACE: int
+    PIDFD_GET_NET_NAMESPACE: int
+    PIDFD_GET_PID_NAMESPACE: int
+    PIDFD_GET_PID_FOR_CHILDREN_NAMESPACE: int
+    PIDFD_GET_TIME_NAMESPACE: int
+    PIDFD_GET_TIME_FOR_CHILDREN_NAMESPACE: int
+    PIDFD_GET_USER_NAMESPACE: int
+    PIDFD_GET_UTS_NAMESPACE: int
+
+    NS_GET_USERNS: int
+    NS_GET_PARENT: int
+    NS_GET_NSTYPE: int
+    NS_GET_OWNER_UID: int
+    NS_GET_MNTNS_ID: int
+    NS_GET_PID_FROM_PIDNS: int
+    NS_GET_TGID_FROM_PIDNS: int
+    NS_GET_PID_IN_PIDNS: int
+    NS_GET_TGID_IN_PIDNS: int
+    NS_MNT_GET_INFO: int
+    NS_MNT_GET_NEXT: int
+    NS_MNT_GET_PREV: int
+    NS_GET_ID: int
+
+    KCMP_FS: int
+
+    def pyns_own_namespace(self, nstype: int, for_children: int, /) -> int: ...
+    def pyns_enter(self, target: Target, /) -> int: ...
+    def pyns_enter_all(
+        self,
+        owner: int,
+        targets: TargetPointers,
+        count: int,
+        pidfd: int,
+        unshare_fs: int,
+        /,
+    ) -> int: ...
+    def pyns_unshare_scoped(self, owner: int, flags: int, /) -> int: ...
+    def pyns_leave(self, owner: int, /) -> int: ...
+    def pyns_leave_target(self, target: Target, /) -> int: ...
+    def pyns_undo(self) -> int: ...
+    def pyns_last_step(self) -> int: ...
+    def pyns_last_type(self) -> int: ...
+    def pyns_lost(self) -> int: ...
+    def pyns_depth(self) -> int: ...
+    def pyns_setns(self, fd: int, nstype: int, /) -> int: ...
+    def pyns_unshare(self, flags: int, /) -> int: ...
+    def pyns_pidfd_open(self, pid: int, flags: int, /) -> int: ...
+    def pyns_pidfd_send_signal(
+        self, pidfd: int, signal: int, flags: int, /
+    ) -> int: ...
+    def pyns_pidfd_getfd(self, pidfd: int, targetfd: int, flags: int, /) -> int: ...
+    def pyns_kcmp(self, pid1: int, pid2: int, type: int, /) -> int: ...
+    def pyns_make_private(self) -> int: ...
+    def pyns_loopback_up(self) -> int: ...
+    def pyns_open_namespace(self, path: bytes, /) -> int: ...
+    def pyns_is_nsfs(self, fd: int, /) -> int: ...
+    def pyns_ioctl(self, fd: int, request: int, argument: int, /) -> int: ...
+    def pyns_ioctl_u32(self, fd: int, request: int, result: IntOut, /) -> int: ...
+    def pyns_ioctl_u64(self, fd: int, request: int, result: IntOut, /) -> int: ...
+    def pyns_ns_mnt_ioctl(self, fd: int, request: int, result: MntInfo, /) -> int: ...
+    def pyns_name_to_handle(self, fd: int, handle: Buffer, size: int, /) -> int: ...
+    def pyns_open_by_handle(self, handle: bytes, size: int, /) -> int: ...
+    def pyns_clone3(
+        self,
+        flags: int,
+        exit_signal: int,
+        cgroup: int,
+        set_tid: IntOut,
+        set_tid_size: int,
+        pidfd: IntOut,
+        /,
+    ) -> int: ...
+
+
+class _Ffi(Protocol):
+    def new(self, cdecl: str, init: object = None, /) -> object: ...
+    def buffer(self, cdata: object, size: int = -1, /) -> bytes: ...
+
+
+ffi: Final = cast("_Ffi", _untyped_ffi)
+lib: Final = cast("Lib", _untyped_lib)
+
+
+def new_target(fd: int, nstype: int, identity: tuple[int, int, int]) -> Target:
+    """Make the record that the shim enters by; *identity* is dev, ino, unique."""
+    dev, ino, unique = identity
+    return cast("Target", ffi.new("struct pyns_target *", (fd, nstype, dev, ino, unique, 0)))
+
+
+def new_target_pointers(targets: list[Target]) -> TargetPointers:
+    """Make an array of pointers; the records stay the caller's to keep alive."""
+    return cast("TargetPointers", ffi.new("struct pyns_target *[]", targets))
+
+
+def new_ints(cdecl: str, values: list[int]) -> IntOut:
+    """Make an array of ints of any C type."""
+    return cast("IntOut", ffi.new(f"{cdecl}[]", values))
+
+
+def read_int(result: IntOut) -> int:
+    """Read the first int of an array."""
+    return cast("list[int]", result)[0]
+
+
+def new_mnt_info() -> MntInfo:
+    """Make a record for the mount namespace ioctls to fill."""
+    return cast("MntInfo", ffi.new("struct pyns_mnt_info *"))
+
+
+def new_buffer(size: int) -> Buffer:
+    """Make a zeroed buffer."""
+    return cast("Buffer", ffi.new("unsigned char[]", size))
+
+
+def read_buffer(buffer: Buffer, size: int) -> bytes:
+    """Copy the first bytes of a buffer."""
+    return ffi.buffer(buffer, size)[:]

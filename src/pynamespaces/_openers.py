@@ -1,0 +1,300 @@
+"""
+The ways to open a `Namespace`, each typed by the type that it is asked for.
+
+``Namespace.from_pid(1, "net")`` is a `NetNamespace` for type checkers too, which takes
+one overload for each type.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, TypeAlias, overload
+
+from ._core import reach
+from ._types import NamespaceType, TypeLike
+from .lowlevel._arguments import INT_MAX, Descriptor, in_range
+
+if TYPE_CHECKING:
+    from ._kinds import (
+        CgroupNamespace,
+        IpcNamespace,
+        MountNamespace,
+        NetNamespace,
+        PidNamespace,
+        TimeNamespace,
+        UserNamespace,
+        UtsNamespace,
+    )
+    from ._namespace import Namespace
+
+_Cgroup: TypeAlias = Literal["cgroup", NamespaceType.CGROUP]
+_Ipc: TypeAlias = Literal["ipc", NamespaceType.IPC]
+_Mnt: TypeAlias = Literal["mnt", NamespaceType.MNT]
+_Net: TypeAlias = Literal["net", NamespaceType.NET]
+_Pid: TypeAlias = Literal["pid", NamespaceType.PID]
+_Time: TypeAlias = Literal["time", NamespaceType.TIME]
+_User: TypeAlias = Literal["user", NamespaceType.USER]
+_Uts: TypeAlias = Literal["uts", NamespaceType.UTS]
+
+
+class Openers:
+    """The class methods of `Namespace` that open one."""
+
+    __slots__ = ()
+
+    @classmethod
+    def _wanted(cls, type: TypeLike | None) -> NamespaceType | None:
+        raise NotImplementedError
+
+    @classmethod
+    def _required(cls, type: TypeLike) -> NamespaceType:
+        raise NotImplementedError
+
+    @classmethod
+    def from_own_fd(cls, fd: int) -> Namespace:
+        raise NotImplementedError
+
+    @overload
+    @classmethod
+    def from_pid(cls, pid: int, type: _Cgroup) -> CgroupNamespace: ...
+    @overload
+    @classmethod
+    def from_pid(cls, pid: int, type: _Ipc) -> IpcNamespace: ...
+    @overload
+    @classmethod
+    def from_pid(cls, pid: int, type: _Mnt) -> MountNamespace: ...
+    @overload
+    @classmethod
+    def from_pid(cls, pid: int, type: _Net) -> NetNamespace: ...
+    @overload
+    @classmethod
+    def from_pid(cls, pid: int, type: _Pid) -> PidNamespace: ...
+    @overload
+    @classmethod
+    def from_pid(cls, pid: int, type: _Time) -> TimeNamespace: ...
+    @overload
+    @classmethod
+    def from_pid(cls, pid: int, type: _User) -> UserNamespace: ...
+    @overload
+    @classmethod
+    def from_pid(cls, pid: int, type: _Uts) -> UtsNamespace: ...
+    @overload
+    @classmethod
+    def from_pid(cls, pid: int, type: TypeLike) -> Namespace: ...
+    @classmethod
+    def from_pid(cls, pid: int, type: TypeLike) -> Namespace:
+        """
+        Open a namespace of a process or a thread.
+
+        Safe against reuse: the namespace is that of the process that had the id when
+        the call began, or the call fails. No thread is moved. Of the types pid and
+        time it is the process's own, not where its children are born.
+
+        Args:
+            pid: A process or thread id, as the caller's pid namespace has it.
+
+            type: Which of its namespaces.
+
+        Raises:
+            NoSuchProcessError: There is no such process, or it is dead.
+
+            NamespacePermissionError: The caller may not look into it
+                (:manpage:`ptrace(2)`, PTRACE_MODE_READ_FSCREDS).
+
+            UnsupportedError: The kernel has no such type.
+
+            ValueError: *pid* is not positive, or *type* is none of the eight.
+        """
+        wanted = cls._required(type)
+        in_range("pid", pid, 1, INT_MAX)
+        return cls.from_own_fd(reach.open_of_pid(pid, wanted))
+
+    @overload
+    @classmethod
+    def from_pidfd(cls, pidfd: Descriptor, type: _Cgroup) -> CgroupNamespace: ...
+    @overload
+    @classmethod
+    def from_pidfd(cls, pidfd: Descriptor, type: _Ipc) -> IpcNamespace: ...
+    @overload
+    @classmethod
+    def from_pidfd(cls, pidfd: Descriptor, type: _Mnt) -> MountNamespace: ...
+    @overload
+    @classmethod
+    def from_pidfd(cls, pidfd: Descriptor, type: _Net) -> NetNamespace: ...
+    @overload
+    @classmethod
+    def from_pidfd(cls, pidfd: Descriptor, type: _Pid) -> PidNamespace: ...
+    @overload
+    @classmethod
+    def from_pidfd(cls, pidfd: Descriptor, type: _Time) -> TimeNamespace: ...
+    @overload
+    @classmethod
+    def from_pidfd(cls, pidfd: Descriptor, type: _User) -> UserNamespace: ...
+    @overload
+    @classmethod
+    def from_pidfd(cls, pidfd: Descriptor, type: _Uts) -> UtsNamespace: ...
+    @overload
+    @classmethod
+    def from_pidfd(cls, pidfd: Descriptor, type: TypeLike) -> Namespace: ...
+    @classmethod
+    def from_pidfd(cls, pidfd: Descriptor, type: TypeLike) -> Namespace:
+        """
+        Open a namespace of the process that a pidfd refers to.
+
+        No thread is moved. See :manpage:`pidfd_open(2)`.
+
+        Args:
+            pidfd: A pidfd, or anything with ``fileno()``; it stays the caller's.
+
+            type: Which of its namespaces.
+
+        Raises:
+            NoSuchProcessError: The process is dead.
+
+            NamespacePermissionError: The caller may not look into it.
+
+            ValueError: *type* is none of the eight.
+        """
+        wanted = cls._required(type)
+        return cls.from_own_fd(reach.open_of_pidfd(pidfd, wanted))
+
+    @overload
+    @classmethod
+    def from_path(cls, path: reach.Path, type: _Cgroup) -> CgroupNamespace: ...
+    @overload
+    @classmethod
+    def from_path(cls, path: reach.Path, type: _Ipc) -> IpcNamespace: ...
+    @overload
+    @classmethod
+    def from_path(cls, path: reach.Path, type: _Mnt) -> MountNamespace: ...
+    @overload
+    @classmethod
+    def from_path(cls, path: reach.Path, type: _Net) -> NetNamespace: ...
+    @overload
+    @classmethod
+    def from_path(cls, path: reach.Path, type: _Pid) -> PidNamespace: ...
+    @overload
+    @classmethod
+    def from_path(cls, path: reach.Path, type: _Time) -> TimeNamespace: ...
+    @overload
+    @classmethod
+    def from_path(cls, path: reach.Path, type: _User) -> UserNamespace: ...
+    @overload
+    @classmethod
+    def from_path(cls, path: reach.Path, type: _Uts) -> UtsNamespace: ...
+    @overload
+    @classmethod
+    def from_path(cls, path: reach.Path, type: TypeLike | None = None) -> Namespace: ...
+    @classmethod
+    def from_path(cls, path: reach.Path, type: TypeLike | None = None) -> Namespace:
+        """
+        Open a namespace by a file: a link under ``/proc/PID/ns``, or a bind mount.
+
+        Whatever else the path leads to is not opened. No thread is moved. A name that
+        ``ip netns`` made is at ``/run/netns/NAME``.
+
+        Args:
+            path: The file.
+
+            type: What the namespace must be; any type if not given.
+
+        Raises:
+            NoSuchNamespaceError: There is no such file.
+
+            NotANamespaceError: The file is no namespace.
+
+            WrongTypeError: The namespace is of another type.
+
+            NamespacePermissionError: The path may not be searched, or the process
+                not be looked into.
+        """
+        return cls.from_own_fd(reach.open_path(path, cls._wanted(type)))
+
+    @overload
+    @classmethod
+    def from_fd(cls, fd: Descriptor, type: _Cgroup) -> CgroupNamespace: ...
+    @overload
+    @classmethod
+    def from_fd(cls, fd: Descriptor, type: _Ipc) -> IpcNamespace: ...
+    @overload
+    @classmethod
+    def from_fd(cls, fd: Descriptor, type: _Mnt) -> MountNamespace: ...
+    @overload
+    @classmethod
+    def from_fd(cls, fd: Descriptor, type: _Net) -> NetNamespace: ...
+    @overload
+    @classmethod
+    def from_fd(cls, fd: Descriptor, type: _Pid) -> PidNamespace: ...
+    @overload
+    @classmethod
+    def from_fd(cls, fd: Descriptor, type: _Time) -> TimeNamespace: ...
+    @overload
+    @classmethod
+    def from_fd(cls, fd: Descriptor, type: _User) -> UserNamespace: ...
+    @overload
+    @classmethod
+    def from_fd(cls, fd: Descriptor, type: _Uts) -> UtsNamespace: ...
+    @overload
+    @classmethod
+    def from_fd(cls, fd: Descriptor, type: TypeLike | None = None) -> Namespace: ...
+    @classmethod
+    def from_fd(cls, fd: Descriptor, type: TypeLike | None = None) -> Namespace:
+        """
+        Open a namespace by a descriptor of it, which is duplicated.
+
+        No thread is moved.
+
+        Args:
+            fd: A descriptor, or anything with ``fileno()``; it stays the caller's.
+
+            type: What the namespace must be; any type if not given.
+
+        Raises:
+            NotANamespaceError: The descriptor is no namespace. For a pidfd use
+                `from_pidfd`.
+
+            WrongTypeError: The namespace is of another type.
+        """
+        wanted = cls._wanted(type)
+        return cls.from_own_fd(reach.require_type(reach.duplicate(fd), wanted))
+
+    @overload
+    @classmethod
+    def current(cls, type: _Cgroup) -> CgroupNamespace: ...
+    @overload
+    @classmethod
+    def current(cls, type: _Ipc) -> IpcNamespace: ...
+    @overload
+    @classmethod
+    def current(cls, type: _Mnt) -> MountNamespace: ...
+    @overload
+    @classmethod
+    def current(cls, type: _Net) -> NetNamespace: ...
+    @overload
+    @classmethod
+    def current(cls, type: _Pid) -> PidNamespace: ...
+    @overload
+    @classmethod
+    def current(cls, type: _Time) -> TimeNamespace: ...
+    @overload
+    @classmethod
+    def current(cls, type: _User) -> UserNamespace: ...
+    @overload
+    @classmethod
+    def current(cls, type: _Uts) -> UtsNamespace: ...
+    @overload
+    @classmethod
+    def current(cls, type: TypeLike) -> Namespace: ...
+    @classmethod
+    def current(cls, type: TypeLike) -> Namespace:
+        """
+        Open a namespace of the calling thread, not that of its process's leader.
+
+        Of the types pid and time it is the thread's own, not where its children are
+        born.
+
+        Raises:
+            UnsupportedError: The kernel has no such type.
+
+            ValueError: *type* is none of the eight.
+        """
+        return cls.from_own_fd(reach.open_current(cls._required(type)))

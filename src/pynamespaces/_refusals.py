@@ -1,0 +1,257 @@
+"""
+The one table in which the errno of a system call becomes an exception.
+
+A row holds for errnos, calls, types and a cause; the first that holds is taken. Each
+row is tested by its name in ``tests/test_refusals.py``.
+"""
+
+import errno
+import os
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+
+from . import _causes
+from ._causes import Cause, Failure
+from ._types import NamespaceType
+from .errors import (
+    MultithreadedError,
+    NamespaceExistsError,
+    NamespaceLimitError,
+    NamespacePermissionError,
+    NoSuchNamespaceError,
+    NoSuchProcessError,
+    NotANamespaceError,
+    SystemCallError,
+    UnsupportedError,
+    WrongTypeError,
+)
+
+
+class Row(NamedTuple):
+    """
+    One line of the table: when it holds, and what it says.
+
+    It holds for the *numbers*, for any of the *calls*, for any of the *types* (none
+    named: all) and when *cause* is found. In *reason*, ``{types}`` and ``{sysctls}``
+    are filled in.
+    """
+
+    name: str
+    numbers: tuple[int, ...]
+    calls: tuple[str, ...]
+    types: tuple[NamespaceType, ...]
+    cause: Cause | None
+    error: type[SystemCallError]
+    reason: str | None = None
+    hint: str | None = None
+
+
+_T = NamespaceType
+_SETNS: Final = ("setns",)
+_CREATE: Final = ("unshare", "clone3")
+_ASK: Final = ("ioctl",)
+_OPEN: Final = ("open",)
+_ANY: Final = ()
+
+_USE_PROCESS: Final = "start a program there, or do it before any thread starts"
+_NEEDS_POWER: Final = "become root there, or create a user namespace along with it"
+
+# The first row that holds is taken: the particular stand before the general.
+TABLE: Final = (
+    # --- setns: which descriptor ---
+    Row("setns-no-namespace", (errno.EINVAL,), _SETNS, (), _causes.no_namespace,
+        NotANamespaceError, "the descriptor is no namespace"),
+    Row("setns-other-type", (errno.EINVAL,), _SETNS, (), _causes.other_type,
+        WrongTypeError, "the descriptor is a namespace of another type"),
+    Row("opened-by-path", (errno.EBADF,), _ANY, (), _causes.opened_by_path,
+        SystemCallError, "the descriptor was opened with O_PATH",
+        "open it with O_RDONLY"),
+    Row("not-open", (errno.EBADF,), ("setns", "ioctl", "fcntl", "pidfd_send_signal",
+        "pidfd_getfd"), (), None, SystemCallError,
+        "the descriptor is not open, or not of the kind that the call takes"),
+    # --- setns and unshare: threads ---
+    Row("user-threads", (errno.EINVAL,), ("setns", "unshare"), (_T.USER,),
+        _causes.threads, MultithreadedError,
+        "a process with threads cannot change its user namespace", _USE_PROCESS),
+    Row("mnt-threads", (errno.EINVAL,), _SETNS, (_T.MNT,), _causes.shares_fs,
+        MultithreadedError,
+        "the threads of a process share one root and working directory",
+        "enter(unshare_fs=True) gives this thread its own, for good"),
+    Row("time-threads", (errno.EUSERS,), _SETNS, (_T.TIME,), _causes.threads,
+        MultithreadedError,
+        "a process with threads cannot change its time namespace", _USE_PROCESS),
+    Row("time-memory", (errno.EUSERS,), _SETNS, (_T.TIME,), None, SystemCallError,
+        "another process shares the memory of this one"),
+    # --- setns: what else EINVAL means ---
+    Row("user-own", (errno.EINVAL,), _SETNS, (_T.USER,), None, SystemCallError,
+        "the process is in this user namespace already, or shares its root and "
+        "working directory with another process"),
+    Row("mnt-shared-fs", (errno.EINVAL,), _SETNS, (_T.MNT,), None, SystemCallError,
+        "another process shares the root and working directory of this one"),
+    Row("pid-not-below", (errno.EINVAL,), _SETNS, (_T.PID,), None, SystemCallError,
+        "the pid namespace is not the caller's own, nor below it",
+        "start a program there from a process that is outside"),
+    # --- setns: permission ---
+    Row("user-power", (errno.EPERM,), _SETNS, (_T.USER,), None,
+        NamespacePermissionError,
+        "the caller has no CAP_SYS_ADMIN in the user namespace"),
+    Row("setns-own-power", (errno.EPERM,), _SETNS, (), _causes.lacks_sys_admin,
+        NamespacePermissionError,
+        "the caller has no CAP_SYS_ADMIN in its own user namespace",
+        "become root, or enter from within a user namespace of your own"),
+    Row("mnt-chroot-power", (errno.EPERM,), _SETNS, (_T.MNT,),
+        _causes.lacks_sys_chroot, NamespacePermissionError,
+        "the caller has no CAP_SYS_CHROOT in its own user namespace"),
+    Row("setns-seccomp", (errno.EPERM,), _SETNS, (), _causes.seccomp,
+        NamespacePermissionError,
+        "a seccomp filter watches this process, and may forbid the call; or the "
+        "caller has no CAP_SYS_ADMIN over the namespace's owner"),
+    Row("setns-owner-power", (errno.EPERM,), _SETNS, (), None,
+        NamespacePermissionError,
+        "the caller has no CAP_SYS_ADMIN in the user namespace that owns it"),
+    # --- unshare and clone3 ---
+    Row("kernel-lacks-type", (errno.EINVAL,), _CREATE, (),
+        _causes.kernel_lacks_type, UnsupportedError,
+        "this kernel was built without a namespace type among {types}"),
+    Row("pid-pending", (errno.EINVAL,), ("unshare",), (_T.PID,), None,
+        SystemCallError,
+        "this thread's children already have another pid namespace than itself",
+        "leave it first"),
+    Row("user-unmapped", (errno.EPERM,), _CREATE, (_T.USER,), _causes.unmapped,
+        NamespacePermissionError,
+        "the caller's user or group id is not mapped in its user namespace",
+        "write uid_map and gid_map first"),
+    Row("user-chrooted", (errno.EPERM,), _CREATE, (_T.USER,), _causes.chrooted,
+        NamespacePermissionError,
+        "the caller is chrooted, and the kernel then refuses a user namespace",
+        "use pivot_root in place of chroot"),
+    Row("user-sysctl", (errno.EPERM,), _CREATE, (_T.USER,), _causes.userns_sysctl,
+        NamespacePermissionError,
+        "kernel.unprivileged_userns_clone is 0",
+        "sysctl kernel.unprivileged_userns_clone=1, or be root"),
+    Row("user-apparmor", (errno.EPERM, errno.EACCES), _CREATE, (), _causes.apparmor,
+        NamespacePermissionError,
+        "AppArmor keeps user namespaces from unconfined programs "
+        "(kernel.apparmor_restrict_unprivileged_userns is 1)",
+        "give the program an AppArmor profile with userns, or set the sysctl to 0"),
+    Row("create-power", (errno.EPERM,), _CREATE, (), _causes.lacks_sys_admin,
+        NamespacePermissionError,
+        "the caller has no CAP_SYS_ADMIN in its user namespace", _NEEDS_POWER),
+    Row("create-seccomp", (errno.EPERM,), _CREATE, (), _causes.seccomp,
+        NamespacePermissionError,
+        "a seccomp filter forbids the call, as in a container by default"),
+    Row("create-refused", (errno.EPERM,), _CREATE, (), None,
+        NamespacePermissionError, "a security module or the kernel's rules forbid it"),
+    Row("limit-zero", (errno.ENOSPC,), _CREATE, (), _causes.limit_is_zero,
+        NamespaceLimitError, "a limit forbids it: one of {sysctls} is 0",
+        "raise the sysctl"),
+    Row("limit-reached", (errno.ENOSPC,), _CREATE, (), None, NamespaceLimitError,
+        "one of {sysctls} is reached, here or in a parent user namespace, or "
+        "namespaces are nested too deep (33 user, 32 pid)"),
+    Row("processes", (errno.EAGAIN,), ("clone3",), (), None, NamespaceLimitError,
+        "RLIMIT_NPROC or a pids cgroup allows no more processes"),
+    Row("init-died", (errno.ENOMEM,), ("clone3",), (), None, SystemCallError,
+        "memory is short, or the init of the pid namespace for children has died"),
+    Row("cgroup-descriptor", (errno.EBADF,), ("clone3",), (), None, SystemCallError,
+        "the cgroup is not an open directory of cgroup v2"),
+    Row("pid-taken", (errno.EEXIST,), ("clone3",), (), None, NamespaceExistsError,
+        "a process has that pid"),
+    # --- files and ioctls ---
+    Row("pidfd-no-ioctl", (errno.ENOTTY,), ("ioctl(PIDFD_GET_NAMESPACE)",), (), None,
+        UnsupportedError,
+        "the descriptor is no pidfd, or the kernel is older than Linux 6.11"),
+    Row("no-namespace", (errno.ENOTTY,), _ANY, (), _causes.no_namespace,
+        NotANamespaceError, "it is no namespace"),
+    Row("open-no-namespace", (errno.ENOTTY,), _OPEN, (), None, NotANamespaceError,
+        "the file is no namespace"),
+    Row("no-ioctl", (errno.ENOTTY,), _ASK, (), None, UnsupportedError,
+        "this kernel has no such request for this kind of descriptor"),
+    Row("ioctl-other-type", (errno.EINVAL,), _ASK, (), None, WrongTypeError,
+        "namespaces of this type do not have it"),
+    Row("process-look", (errno.EPERM, errno.EACCES), ("ioctl(PIDFD_GET_NAMESPACE)",),
+        (), None, NamespacePermissionError,
+        "the caller may not look into the process (ptrace access is refused)"),
+    Row("ioctl-outside", (errno.EPERM,), _ASK, (), None, NamespacePermissionError,
+        "it has none, or it lies outside the caller's own namespaces"),
+    Row("open-no-proc", (errno.ENOENT,), _OPEN, (), _causes.no_proc,
+        NoSuchNamespaceError, "no /proc is mounted here"),
+    Row("open-lacks-type", (errno.ENOENT,), _OPEN, (), _causes.kernel_lacks_type,
+        UnsupportedError, "this kernel was built without it"),
+    Row("open-refused", (errno.EPERM, errno.EACCES), _OPEN, (), None,
+        NamespacePermissionError,
+        "the path may not be searched, or the caller may not look into the process"),
+    # --- whatever the call ---
+    Row("no-such-file", (errno.ENOENT,), _ANY, (), None, NoSuchNamespaceError),
+    Row("no-such-process", (errno.ESRCH,), _ANY, (), None, NoSuchProcessError,
+        "it does not exist, or is dead"),
+    Row("no-permission", (errno.EPERM, errno.EACCES), _ANY, (), None,
+        NamespacePermissionError),
+    Row("descriptors", (errno.EMFILE, errno.ENFILE), _ANY, (), None,
+        NamespaceLimitError, "too many descriptors are open",
+        "close some, or raise RLIMIT_NOFILE"),
+    Row("no-call", (errno.ENOSYS, errno.EOPNOTSUPP), _ANY, (), None,
+        UnsupportedError, "this kernel, or a seccomp filter, does not have it"),
+)  # fmt: skip
+
+
+def _holds(row: Row, failure: Failure) -> bool:
+    call = failure.syscall
+    return (
+        failure.number in row.numbers
+        and (not row.calls or call in row.calls or call.split("(")[0] in row.calls)
+        and (not row.types or any(type in row.types for type in failure.types))
+        and (row.cause is None or row.cause(failure))
+    )
+
+
+def find_row(failure: Failure) -> Row | None:
+    """Return the row of the table that holds for a failure."""
+    return next((row for row in TABLE if _holds(row, failure)), None)
+
+
+def from_errno(
+    number: int,
+    syscall: str,
+    types: Iterable[NamespaceType] = (),
+    filename: str | bytes | None = None,
+    *,
+    fd: int | None = None,
+) -> SystemCallError:
+    """
+    Build the exception for a system call that failed, by the table.
+
+    Changes nothing, and reads ``/proc`` to find the reason, so it should be called
+    where the failure happened.
+    """
+    failure = Failure(number, syscall, tuple(types), filename, fd)
+    row = find_row(failure)
+    error: type[SystemCallError] = row.error if row else SystemCallError
+    reason = row.reason if row else None
+    if reason is not None:
+        sysctls = ", ".join(f"user.max_{type}_namespaces" for type in failure.types)
+        reason = reason.format(types=", ".join(failure.types), sysctls=sysctls)
+    return error(
+        number,
+        os.strerror(number),
+        filename,
+        syscall=syscall,
+        types=failure.types,
+        reason=reason,
+        hint=row.hint if row else None,
+    )
+
+
+def wrong_type(
+    actual: NamespaceType,
+    wanted: NamespaceType,
+    filename: str | bytes | None = None,
+) -> WrongTypeError:
+    """Build the exception for a namespace that is not of the type asked for."""
+    return WrongTypeError(
+        errno.EINVAL,
+        os.strerror(errno.EINVAL),
+        filename,
+        syscall="ioctl(NS_GET_NSTYPE)",
+        types=(wanted,),
+        reason=f"it is a {actual} namespace, not a {wanted} namespace",
+    )

@@ -1,0 +1,206 @@
+"""`NamespaceSet`: namespaces of several types, entered and left as one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import TracebackType
+from typing import Final, Self
+
+from ._core import reach, switch
+from ._lib import Target
+from ._namespace import Namespace
+from ._types import (
+    CloneFlag,
+    NamespaceType,
+    TypeLike,
+    flags_of,
+    override,
+    parse_types,
+)
+from .errors import UnsupportedError
+from .lowlevel._arguments import INT_MAX, Descriptor, in_range
+
+_NO_PROCESS: Final = -1
+
+
+class NamespaceSet(Mapping[NamespaceType, Namespace]):
+    """
+    At most one namespace of each type, as a mapping by type.
+
+    ``with`` enters all that the calling thread is not in already, or none: a failure
+    half-way puts the thread back before it is raised. ``set["net"]`` and
+    ``set[NamespaceType.NET]`` are the same.
+
+    The set holds the objects that it was given, and `close` closes them.
+
+    Args:
+        namespaces: The members.
+
+    Raises:
+        ValueError: Two of them are of one type.
+    """
+
+    __slots__ = ("__weakref__", "_members", "_pidfd")
+
+    _members: dict[NamespaceType, Namespace]
+    _pidfd: int
+    """A process that had all of them when they were opened, or -1."""
+
+    def __init__(self, namespaces: Iterable[Namespace] = ()) -> None:
+        self._pidfd = _NO_PROCESS
+        self._members = {}
+        for namespace in namespaces:
+            if not isinstance(namespace, Namespace):
+                kind = type(namespace).__name__
+                raise TypeError(f"a NamespaceSet is made of Namespaces, not {kind}")
+            other = self._members.setdefault(namespace.type, namespace)
+            if other is not namespace:
+                raise ValueError(
+                    f"two namespaces of type {other.type}: {other!r}, {namespace!r}"
+                )
+
+    @classmethod
+    def from_pid(cls, pid: int, *types: TypeLike) -> Self:
+        """
+        Open namespaces of a process or thread: those *types*, or all that there are.
+
+        As `Namespace.from_pid`, which see; all are of one process, and no other.
+        """
+        wanted = parse_types(types)
+        in_range("pid", pid, 1, INT_MAX)
+        return cls._from_own_pidfd(reach.pin_process(pid), wanted)
+
+    @classmethod
+    def from_pidfd(cls, pidfd: Descriptor, *types: TypeLike) -> Self:
+        """
+        Open namespaces of a pidfd's process: those *types*, or all that there are.
+
+        As `Namespace.from_pidfd`; the pidfd is duplicated and stays the caller's.
+        """
+        wanted = parse_types(types)
+        return cls._from_own_pidfd(reach.duplicate(pidfd), wanted)
+
+    @classmethod
+    def _from_own_pidfd(cls, pidfd: int, types: tuple[NamespaceType, ...]) -> Self:
+        """Open the members, and take *pidfd* over; it is closed if that fails."""
+        self = cls()
+        self._pidfd = pidfd
+        self._open_each(types, lambda type: Namespace.from_pidfd(pidfd, type))
+        return self
+
+    @classmethod
+    def current(cls, *types: TypeLike) -> Self:
+        """Open namespaces of the calling thread: those *types*, or all that it has."""
+        wanted = parse_types(types)
+        self = cls()
+        self._open_each(wanted, lambda type: Namespace.current(type))
+        return self
+
+    def _open_each(
+        self,
+        types: tuple[NamespaceType, ...],
+        opener: Callable[[NamespaceType], Namespace],
+    ) -> None:
+        """Add a member of each type; without types, of each that the kernel has."""
+        try:
+            for type in types or NamespaceType:
+                try:
+                    self._members[type] = opener(type)
+                except UnsupportedError:
+                    if types:
+                        raise
+        except BaseException:
+            self.close()
+            raise
+
+    @override
+    def __getitem__(self, type: TypeLike) -> Namespace:
+        return self._members[NamespaceType(type)]
+
+    @override
+    def __iter__(self) -> Iterator[NamespaceType]:
+        return iter(self._members)
+
+    @override
+    def __len__(self) -> int:
+        return len(self._members)
+
+    @override
+    def __contains__(self, type: object) -> bool:
+        return type in self._members
+
+    @property
+    def flags(self) -> CloneFlag:
+        """The ``CLONE_NEW*`` flags of the members' types in one value."""
+        return flags_of(tuple(self._members))
+
+    def differing(self, other: Mapping[NamespaceType, Namespace]) -> NamespaceSet:
+        """
+        Return a set of those members that are not in *other*.
+
+        It holds the same objects, so closing either set closes them for both.
+        """
+        return NamespaceSet(
+            namespace
+            for type, namespace in self._members.items()
+            if other.get(type) != namespace
+        )
+
+    def close(self) -> None:
+        """Close every member. Closing twice is allowed."""
+        pidfd, self._pidfd = self._pidfd, _NO_PROCESS
+        if pidfd != _NO_PROCESS:
+            os.close(pidfd)
+        for namespace in self._members.values():
+            namespace.close()
+
+    def __del__(self) -> None:
+        # Members may be in use elsewhere; each closes itself when it is not.
+        pidfd = getattr(self, "_pidfd", _NO_PROCESS)
+        if pidfd != _NO_PROCESS:
+            os.close(pidfd)
+
+    def enter(self, *, unshare_fs: bool = False) -> switch.Entry[Self]:
+        """
+        Return a context manager that moves the calling thread here and back.
+
+        As `Namespace.enter` for each member where the thread is not already, in one
+        step: all are entered, or none. If one of them would be refused, so is all.
+
+        Args:
+            unshare_fs: As in `Namespace.enter`.
+
+        Raises:
+            IrreversibleError: As `Namespace.enter`: always so for a user namespace
+                that is not the thread's own. Leave it out to enter the others.
+
+            RestoreError: As `Namespace.enter`; also when a failure half-way could not
+                be put back.
+        """
+        return switch.Entry(
+            self, self._targets(), pidfd=self._pidfd, unshare_fs=unshare_fs
+        )
+
+    def __enter__(self) -> Self:
+        """Move the calling thread, as ``enter()`` does."""
+        targets = self._targets()
+        switch.enter_all(id(self), targets, tuple(self), pidfd=self._pidfd)
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Bring the calling thread back."""
+        switch.leave(id(self), tuple(self))
+
+    def _targets(self) -> list[Target]:
+        return [namespace.target() for namespace in self._members.values()]
+
+    @override
+    def __repr__(self) -> str:
+        members = ", ".join(str(member.id) for member in self._members.values())
+        return f"<{type(self).__name__} {members}>"

@@ -1,0 +1,158 @@
+"""The vocabulary: namespace types, clone flags, identities."""
+
+import enum
+import sys
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
+
+from ._lib import lib
+
+if sys.version_info >= (3, 12):
+    from typing import override
+else:
+    from typing_extensions import override
+
+
+class CloneFlag(enum.IntFlag):
+    """The flags of :manpage:`clone(2)`, :manpage:`unshare(2)`, :manpage:`setns(2)`."""
+
+    CLONE_NEWTIME = lib.CLONE_NEWTIME
+    CLONE_VM = lib.CLONE_VM
+    CLONE_FS = lib.CLONE_FS
+    CLONE_FILES = lib.CLONE_FILES
+    CLONE_SIGHAND = lib.CLONE_SIGHAND
+    CLONE_PIDFD = lib.CLONE_PIDFD
+    CLONE_PTRACE = lib.CLONE_PTRACE
+    CLONE_VFORK = lib.CLONE_VFORK
+    CLONE_PARENT = lib.CLONE_PARENT
+    CLONE_THREAD = lib.CLONE_THREAD
+    CLONE_NEWNS = lib.CLONE_NEWNS
+    CLONE_SYSVSEM = lib.CLONE_SYSVSEM
+    CLONE_SETTLS = lib.CLONE_SETTLS
+    CLONE_PARENT_SETTID = lib.CLONE_PARENT_SETTID
+    CLONE_CHILD_CLEARTID = lib.CLONE_CHILD_CLEARTID
+    CLONE_DETACHED = lib.CLONE_DETACHED
+    CLONE_UNTRACED = lib.CLONE_UNTRACED
+    CLONE_CHILD_SETTID = lib.CLONE_CHILD_SETTID
+    CLONE_NEWCGROUP = lib.CLONE_NEWCGROUP
+    CLONE_NEWUTS = lib.CLONE_NEWUTS
+    CLONE_NEWIPC = lib.CLONE_NEWIPC
+    CLONE_NEWUSER = lib.CLONE_NEWUSER
+    CLONE_NEWPID = lib.CLONE_NEWPID
+    CLONE_NEWNET = lib.CLONE_NEWNET
+    CLONE_IO = lib.CLONE_IO
+    CLONE_CLEAR_SIGHAND = lib.CLONE_CLEAR_SIGHAND
+    CLONE_INTO_CGROUP = lib.CLONE_INTO_CGROUP
+
+
+class NamespaceType(enum.StrEnum):
+    """
+    The eight types of namespace, named as under ``/proc/PID/ns``.
+
+    A member is a string: ``NamespaceType.NET == "net"``. Whatever takes a type takes
+    the string as well. See :manpage:`namespaces(7)`.
+    """
+
+    CGROUP = "cgroup"
+    IPC = "ipc"
+    MNT = "mnt"
+    NET = "net"
+    PID = "pid"
+    TIME = "time"
+    USER = "user"
+    UTS = "uts"
+
+    @property
+    def flag(self) -> CloneFlag:
+        """The ``CLONE_NEW*`` flag of this type."""
+        return _FLAGS[self]
+
+    @classmethod
+    def from_flag(cls, flag: int) -> "NamespaceType":
+        """
+        Return the type of a ``CLONE_NEW*`` flag.
+
+        Raises:
+            ValueError: *flag* is not exactly one of the eight.
+        """
+        try:
+            return _BY_FLAG[flag]
+        except KeyError:
+            known = ", ".join(f"{f.name} ({f:#x})" for f in _FLAGS.values())
+            raise ValueError(
+                f"{flag!r} is not the flag of one namespace type: {known}"
+            ) from None
+
+    @classmethod
+    @override
+    def _missing_(cls, value: object) -> "NamespaceType":
+        known = ", ".join(repr(member.value) for member in cls)
+        message = f"{value!r} is not a namespace type: use one of {known}"
+        if isinstance(value, str):
+            raise ValueError(message)
+        raise TypeError(message)
+
+
+_FLAGS: Final = {
+    NamespaceType.CGROUP: CloneFlag.CLONE_NEWCGROUP,
+    NamespaceType.IPC: CloneFlag.CLONE_NEWIPC,
+    NamespaceType.MNT: CloneFlag.CLONE_NEWNS,
+    NamespaceType.NET: CloneFlag.CLONE_NEWNET,
+    NamespaceType.PID: CloneFlag.CLONE_NEWPID,
+    NamespaceType.TIME: CloneFlag.CLONE_NEWTIME,
+    NamespaceType.USER: CloneFlag.CLONE_NEWUSER,
+    NamespaceType.UTS: CloneFlag.CLONE_NEWUTS,
+}
+_BY_FLAG: Final = {int(flag): type for type, flag in _FLAGS.items()}
+
+TypeName: TypeAlias = Literal[
+    "cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts"
+]
+TypeLike: TypeAlias = NamespaceType | TypeName
+"""A namespace type, or its name."""
+
+
+def types_of(flags: int) -> tuple[NamespaceType, ...]:
+    """Return the namespace types whose flags are in *flags*, in the order of names."""
+    return tuple(type for type, flag in _FLAGS.items() if flags & flag)
+
+
+def flags_of(types: tuple[NamespaceType, ...]) -> CloneFlag:
+    """Return the flags of *types* in one value."""
+    flags = CloneFlag(0)
+    for type in types:
+        flags |= type.flag
+    return flags
+
+
+def parse_types(types: tuple[TypeLike, ...]) -> tuple[NamespaceType, ...]:
+    """Return *types* as members, each once."""
+    return tuple(dict.fromkeys(NamespaceType(type) for type in types))
+
+
+@dataclass(frozen=True, slots=True)
+class NamespaceId:
+    """
+    Which namespace it is: plain data, that may be kept, sent and compared.
+
+    The kernel gives the inode number of a dead namespace to the next one at once, so
+    *dev* and *ino* tell two namespaces apart only while both live. *unique* is never
+    given twice: two ids that both have one are equal only for one namespace.
+    """
+
+    type: NamespaceType
+    """The type of the namespace."""
+
+    dev: int
+    """The device of nsfs, the same for all namespaces of a machine."""
+
+    ino: int
+    """The inode number, as in ``net:[4026531840]``."""
+
+    unique: int | None = None
+    """``NS_GET_ID``; ``None`` before Linux 6.18."""
+
+    @override
+    def __str__(self) -> str:
+        """Write the id as the kernel does: ``net:[4026531840]``."""
+        return f"{self.type}:[{self.ino}]"

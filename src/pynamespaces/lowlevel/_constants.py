@@ -1,0 +1,35 @@
+"""The numbers of :manpage:`clone(2)` and :manpage:`pidfd_open(2)`, by their names."""
+
+from typing import Final as _Final
+
+from .._lib import lib as _lib
+
+CLONE_NEWTIME: _Final = _lib.CLONE_NEWTIME
+CLONE_VM: _Final = _lib.CLONE_VM
+CLONE_FS: _Final = _lib.CLONE_FS
+CLONE_FILES: _Final = _lib.CLONE_FILES
+CLONE_SIGHAND: _Final = _lib.CLONE_SIGHAND
+CLONE_PIDFD: _Final = _lib.CLONE_PIDFD
+CLONE_PTRACE: _Final = _lib.CLONE_PTRACE
+CLONE_VFORK: _Final = _lib.CLONE_VFORK
+CLONE_PARENT: _Final = _lib.CLONE_PARENT
+CLONE_THREAD: _Final = _lib.CLONE_THREAD
+CLONE_NEWNS: _Final = _lib.CLONE_NEWNS
+CLONE_SYSVSEM: _Final = _lib.CLONE_SYSVSEM
+CLONE_SETTLS: _Final = _lib.CLONE_SETTLS
+CLONE_PARENT_SETTID: _Final = _lib.CLONE_PARENT_SETTID
+CLONE_CHILD_CLEARTID: _Final = _lib.CLONE_CHILD_CLEARTID
+CLONE_DETACHED: _Final = _lib.CLONE_DETACHED
+CLONE_UNTRACED: _Final = _lib.CLONE_UNTRACED
+CLONE_CHILD_SETTID: _Final = _lib.CLONE_CHILD_SETTID
+CLONE_NEWCGROUP: _Final = _lib.CLONE_NEWCGROUP
+CLONE_NEWUTS: _Final = _lib.CLONE_NEWUTS
+CLONE_NEWIPC: _Final = _lib.CLONE_NEWIPC
+CLONE_NEWUSER: _Final = _lib.CLONE_NEWUSER
+CLONE_NEWPID: _Final = _lib.CLONE_NEWPID
+CLONE_NEWNET: _Final = _lib.CLONE_NEWNET
+CLONE_IO: _Final = _lib.CLONE_IO
+CLONE_CLEAR_SIGHAND: _Final = _lib.CLONE_CLEAR_SIGHAND
+CLONE_INTO_CGROUP: _Final = _lib.CLONE_INTO_CGROUP
+PIDFD_NONBLOCK: _Final = _lib.PIDFD_NONBLOCK
+PIDFD_THREAD: _Final = _lib.PIDFD_THREAD

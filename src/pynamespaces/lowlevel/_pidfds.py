@@ -1,0 +1,62 @@
+"""The ioctls on pidfds that open a namespace of the process (Linux 6.11)."""
+
+from .._lib import lib
+from .._types import NamespaceType
+from ._arguments import Descriptor, check, descriptor
+
+
+def _get(pidfd: Descriptor, request: int, type: NamespaceType) -> int:
+    fd = descriptor(pidfd)
+    # The argument is not optional: the kernel refuses what else lies in its place.
+    result = lib.pyns_ioctl(fd, request, 0)
+    return check(result, "ioctl(PIDFD_GET_NAMESPACE)", (type,), fd=fd)
+
+
+def pidfd_get_cgroup_namespace(pidfd: Descriptor) -> int:
+    """Open the cgroup namespace of a pidfd's process."""
+    return _get(pidfd, lib.PIDFD_GET_CGROUP_NAMESPACE, NamespaceType.CGROUP)
+
+
+def pidfd_get_ipc_namespace(pidfd: Descriptor) -> int:
+    """Open the ipc namespace of a pidfd's process."""
+    return _get(pidfd, lib.PIDFD_GET_IPC_NAMESPACE, NamespaceType.IPC)
+
+
+def pidfd_get_mnt_namespace(pidfd: Descriptor) -> int:
+    """Open the mnt namespace of a pidfd's process."""
+    return _get(pidfd, lib.PIDFD_GET_MNT_NAMESPACE, NamespaceType.MNT)
+
+
+def pidfd_get_net_namespace(pidfd: Descriptor) -> int:
+    """Open the net namespace of a pidfd's process."""
+    return _get(pidfd, lib.PIDFD_GET_NET_NAMESPACE, NamespaceType.NET)
+
+
+def pidfd_get_pid_namespace(pidfd: Descriptor) -> int:
+    """Open the pid namespace of a pidfd's process."""
+    return _get(pidfd, lib.PIDFD_GET_PID_NAMESPACE, NamespaceType.PID)
+
+
+def pidfd_get_pid_for_children_namespace(pidfd: Descriptor) -> int:
+    """Open the pid namespace where a pidfd's process bears its children."""
+    return _get(pidfd, lib.PIDFD_GET_PID_FOR_CHILDREN_NAMESPACE, NamespaceType.PID)
+
+
+def pidfd_get_time_namespace(pidfd: Descriptor) -> int:
+    """Open the time namespace of a pidfd's process."""
+    return _get(pidfd, lib.PIDFD_GET_TIME_NAMESPACE, NamespaceType.TIME)
+
+
+def pidfd_get_time_for_children_namespace(pidfd: Descriptor) -> int:
+    """Open the time namespace where a pidfd's process bears its children."""
+    return _get(pidfd, lib.PIDFD_GET_TIME_FOR_CHILDREN_NAMESPACE, NamespaceType.TIME)
+
+
+def pidfd_get_user_namespace(pidfd: Descriptor) -> int:
+    """Open the user namespace of a pidfd's process."""
+    return _get(pidfd, lib.PIDFD_GET_USER_NAMESPACE, NamespaceType.USER)
+
+
+def pidfd_get_uts_namespace(pidfd: Descriptor) -> int:
+    """Open the uts namespace of a pidfd's process."""
+    return _get(pidfd, lib.PIDFD_GET_UTS_NAMESPACE, NamespaceType.UTS)
