@@ -58,10 +58,12 @@ class unshared:  # noqa: N801 - used like a function, as contextlib's are
 
         RestoreError: The way back failed, now or earlier: the thread is lost.
 
+        RuntimeError: It is entered already; or left on another thread or out of order.
+
         ValueError: *loopback* without net, or no type.
     """
 
-    __slots__ = ("_loopback", "_sets", "_types", "_unshare_fs")
+    __slots__ = ("_fresh", "_loopback", "_types", "_unshare_fs")
 
     def __init__(
         self, *types: TypeLike, loopback: bool = False, unshare_fs: bool = False
@@ -71,10 +73,12 @@ class unshared:  # noqa: N801 - used like a function, as contextlib's are
             raise ValueError("loopback=True needs a fresh net namespace")
         self._loopback = loopback
         self._unshare_fs = unshare_fs
-        self._sets: list[NamespaceSet] = []
+        self._fresh: NamespaceSet | None = None
 
     def __enter__(self) -> NamespaceSet:
         """Move the calling thread into fresh namespaces."""
+        if self._fresh is not None:
+            raise RuntimeError(f"{self!r} is entered already: make another")
         switch.unshare_for_now(
             id(self),
             self._types,
@@ -82,12 +86,11 @@ class unshared:  # noqa: N801 - used like a function, as contextlib's are
             unshare_fs=self._unshare_fs,
         )
         try:
-            fresh = NamespaceSet(_open_fresh(self._types))
-            self._sets.append(fresh)
+            self._fresh = NamespaceSet(_open_fresh(self._types))
         except BaseException:
             switch.leave(id(self), self._types)
             raise
-        return fresh
+        return self._fresh
 
     def __exit__(
         self,
@@ -97,7 +100,9 @@ class unshared:  # noqa: N801 - used like a function, as contextlib's are
     ) -> None:
         """Bring the calling thread back, and close the set."""
         switch.leave(id(self), self._types)
-        self._sets.pop().close()
+        fresh, self._fresh = self._fresh, None
+        if fresh is not None:
+            fresh.close()
 
     @override
     def __repr__(self) -> str:

@@ -23,7 +23,10 @@ from ..errors import (
 from ..lowlevel._arguments import check
 from .threads import wait_until_alone
 
+# Looked up once: these are called by every entry.
 _audit = sys.audit
+_enter = lib.pyns_enter
+_leave = lib.pyns_leave_target
 _T = NamespaceType
 Given = TypeVar("Given")
 
@@ -150,7 +153,7 @@ class Enterable:
         """Move the calling thread."""
         _audit("pynamespaces.setns", self._types)
         try:
-            result = lib.pyns_enter(self._target)
+            result = _enter(self._target)
             if result:
                 _try_again(self._target, self._types, result)
         except BaseException:
@@ -166,7 +169,7 @@ class Enterable:
         traceback: TracebackType | None,
     ) -> None:
         """Bring the calling thread back."""
-        result = lib.pyns_leave_target(self._target)
+        result = _leave(self._target)
         if result > 0:
             # After the fact: a hook that raises must not keep a thread from home.
             _audit("pynamespaces.setns", self._types)
@@ -176,7 +179,7 @@ class Enterable:
 
 def _try_again(target: Target, types: tuple[NamespaceType, ...], result: int) -> None:
     if _may_pass(result, types):
-        result = lib.pyns_enter(target)
+        result = _enter(target)
     if result < 0:
         raise _refusal(result, types)
 

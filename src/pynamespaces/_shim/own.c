@@ -63,6 +63,7 @@ static int refresh_pidfd(struct thread *thread) {
     thread->pidfd = pidfd;
     thread->pidfd_ino = facts.st_ino;
     thread->epoch = epoch;
+    pyns_warm_up(epoch);
     return 0;
 }
 

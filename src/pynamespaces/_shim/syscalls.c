@@ -1,16 +1,22 @@
 /* System calls as they are: one function each, no policy. */
-#include "compat.h"
+#include "thread.h"
 
 #include <net/if.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
 
 int pyns_setns(int fd, int nstype) {
-    return PYNS_RESULT(setns(fd, nstype));
+    int result = PYNS_RESULT(setns(fd, nstype));
+    if (result == 0 && (!nstype || nstype & CLONE_NEWNET))
+        pyns_cool_down();
+    return result;
 }
 
 int pyns_unshare(unsigned int flags) {
-    return PYNS_RESULT(unshare((int)flags));
+    int result = PYNS_RESULT(unshare((int)flags));
+    if (result == 0 && flags & CLONE_NEWNET)
+        pyns_cool_down();
+    return result;
 }
 
 int pyns_pidfd_open(int pid, unsigned int flags) {

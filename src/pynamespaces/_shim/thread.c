@@ -28,6 +28,7 @@ static void start(void) {
     if (epoch_page == MAP_FAILED ||
         madvise(epoch_page, sizeof(*epoch_page), MADV_WIPEONFORK) < 0)
         epoch_page = NULL; /* Without the page no pidfd is kept. */
+    (void)pthread_atfork(NULL, NULL, pyns_cool_down);
 }
 
 /* The number of this process among its forebears; 0: cannot be told. */

@@ -1,4 +1,4 @@
-/* What thread.c, own.c, home.c and entry.c share: the record of one thread. */
+/* What the files about the calling thread share: the record of one thread. */
 #ifndef PYNS_THREAD_H
 #define PYNS_THREAD_H
 
@@ -62,6 +62,10 @@ void pyns_drop_pidfd(struct thread *thread);
 int pyns_was_misled(struct thread *thread);
 int pyns_open_own(struct thread *thread, int index, int for_children);
 int pyns_open_own_surely(struct thread *thread, int index, int for_children);
+
+/* warm.c */
+void pyns_warm_up(unsigned int epoch);
+void pyns_cool_down(void);
 
 /* home.c */
 uint64_t pyns_unique_of(int fd);

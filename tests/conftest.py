@@ -1,0 +1,97 @@
+"""Tiers, and the invariants that hold after every test."""
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support import TIER, missing
+
+from pynamespaces import Namespace
+
+SETTLE = 2.0
+"""How long what is ending may take to be gone, in seconds."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare the markers."""
+    config.addinivalue_line(
+        "markers", "tier(*names): the test runs only as one of plain, userns, root"
+    )
+
+
+def pytest_report_header() -> str:
+    """Say which tier this run is."""
+    return f"tier: {TIER}; requires: {os.environ.get('PYNAMESPACES_REQUIRE', '-')}"
+
+
+@pytest.fixture(autouse=True)
+def _tier(request: pytest.FixtureRequest) -> None:
+    """Skip what this tier cannot run; another tier does."""
+    marker = request.node.get_closest_marker("tier")
+    if marker is not None and TIER not in marker.args:
+        if len(marker.args) == 1:
+            missing(marker.args[0], f"needs the tier {marker.args[0]}, not {TIER}")
+        pytest.skip(f"needs one of the tiers {', '.join(marker.args)}, not {TIER}")
+
+
+def _descriptors() -> dict[int, str]:
+    found = {}
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            found[int(name)] = os.readlink(f"/proc/self/fd/{name}")
+        except FileNotFoundError:
+            pass  # The directory that was being listed.
+    return found
+
+
+def _threads() -> dict[str, dict[str, str]]:
+    """Return the namespaces of every thread of this process."""
+    found = {}
+    for task in Path("/proc/self/task").iterdir():
+        try:
+            links = {
+                name: os.readlink(task / "ns" / name)
+                for name in os.listdir(task / "ns")
+                if not name.endswith("for_children")
+            }
+            links["pid_for_children"] = os.readlink(task / "ns/pid_for_children")
+        except OSError:
+            continue  # It has just ended.
+        found[task.name] = links
+    return found
+
+
+def _children() -> list[str]:
+    return Path("/proc/thread-self/children").read_text().split()
+
+
+def _places() -> tuple[tuple[int, int], tuple[int, int] | None]:
+    root, cwd = os.stat("/"), os.stat("/proc/thread-self/cwd")
+    return (root.st_dev, root.st_ino), (cwd.st_dev, cwd.st_ino)
+
+
+def _state() -> dict[str, object]:
+    return {
+        "descriptors": _descriptors(),
+        "threads": _threads(),
+        "children": _children(),
+        "root and cwd": _places(),
+    }
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_behind(_tier: None) -> Iterator[None]:
+    """After each test: the same descriptors, threads, namespaces, children, cwd."""
+    # The library keeps a pidfd of each thread, from its first use on.
+    Namespace.current("net").close()
+    before = _state()
+    yield
+    deadline = time.monotonic() + SETTLE
+    while (after := _state()) != before and time.monotonic() < deadline:
+        time.sleep(0.005)
+    changed = [key for key in before if before[key] != after[key]]
+    assert not changed, "\n".join(
+        f"{key}: before {before[key]}, after {after[key]}" for key in changed
+    )
