@@ -1,0 +1,207 @@
+"""
+Every check that this project has, each as one session.
+
+``nox`` runs the tests as who you are, on each supported Python that is here. As root
+it also runs them as an ordinary user; and where user namespaces are allowed, inside
+one. ``nox -l`` lists the rest.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import nox
+
+nox.options.sessions = ["tests", "tests_user", "tests_userns"]
+nox.options.reuse_existing_virtualenvs = True
+
+SUPPORTED = ("3.11", "3.12", "3.13")
+OWN = f"{sys.version_info.major}.{sys.version_info.minor}"
+# The interpreter that runs nox is always one of them, so that something is tested.
+PYTHONS = sorted({*SUPPORTED, OWN}, key=lambda version: int(version.split(".")[1]))
+
+TIERS = {"plain", "userns", "root"}
+REQUIRED = {w for w in os.environ.get("PYNAMESPACES_REQUIRE", "").split(",") if w}
+"""Tiers, programs and Pythons whose absence is to fail, not to skip."""
+
+nox.options.error_on_missing_interpreters = bool(
+    REQUIRED & {f"python{version}" for version in SUPPORTED}
+)
+
+# The ids that Debian and others give to nobody.
+ORDINARY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+IN_USERNS = (
+    *("unshare", "--user", "--map-root-user", "--mount", "--uts", "--ipc", "--net"),
+    *("--cgroup", "--pid", "--fork", "--mount-proc"),
+)
+
+_wheels: list[Path] = []
+
+
+def _group(name: str) -> list[str]:
+    return nox.project.dependency_groups(nox.project.load_toml("pyproject.toml"), name)
+
+
+def _wheel(session: nox.Session) -> Path:
+    """Build the wheel, once for all sessions: it is the same for every Python."""
+    if not _wheels:
+        folder = Path(session.cache_dir, "wheel").resolve()
+        shutil.rmtree(folder, ignore_errors=True)
+        pip = [sys.executable, "-m", "venv", "--clear", str(folder / "venv")]
+        session.run(*pip, external=True, silent=True)
+        pip = [str(folder / "venv/bin/pip"), "wheel", "--quiet", "--no-deps"]
+        session.run(*pip, "--wheel-dir", str(folder), ".", external=True)
+        _wheels.extend(folder.glob("pynamespaces-*.whl"))
+    return _wheels[0]
+
+
+def _tier_environment(tier: str) -> dict[str, str]:
+    """Require this session's tier, and whatever else the caller requires."""
+    needed = REQUIRED - TIERS | ({tier} if REQUIRED & TIERS else set())
+    return {"PYNAMESPACES_REQUIRE": ",".join(sorted(needed))}
+
+
+def _unavailable(session: nox.Session, tier: str, reason: str) -> None:
+    """Leave a session out, or fail where the run requires it."""
+    if tier in REQUIRED:
+        session.error(f"required, but missing: {tier}: {reason}")
+    session.skip(reason)
+
+
+def _works(*command: str) -> bool:
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=60, check=False)
+    except OSError:
+        return False
+    return done.returncode == 0
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """Test the built wheel as who you are."""
+    session.install(f"{_wheel(session)}[cli]", *_group("tests"))
+    tier = "root" if os.geteuid() == 0 else "plain"
+    session.run("pytest", *session.posargs, env=_tier_environment(tier))
+
+
+def _reachable_python() -> str | None:
+    """Return a supported Python that an ordinary user can start, if root is here."""
+    prefix = ORDINARY if os.geteuid() == 0 else ()
+    check = "import sys; sys.exit(sys.version_info < (3, 11))"
+    names = [sys.executable, *(f"python{v}" for v in PYTHONS), "/usr/bin/python3"]
+    for name in names:
+        path = shutil.which(name)
+        if path and _works(*prefix, os.path.realpath(path), "-c", check):
+            return path
+    return None
+
+
+@contextmanager
+def _ordinary_place(session: nox.Session, tier: str) -> Iterator[tuple[Path, str]]:
+    """Give a folder that everyone may read, with the tests and an environment."""
+    python = _reachable_python()
+    if python is None:
+        _unavailable(session, tier, "no Python that an ordinary user can start")
+    with tempfile.TemporaryDirectory(prefix="pynamespaces-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        for source in ("tests", "benchmarks", "docs", "examples"):
+            if Path(source).exists():
+                shutil.copytree(source, folder / source)
+        for source in ("pyproject.toml", "README.md"):
+            shutil.copy(source, folder)
+        venv = folder / "venv"
+        session.run(
+            *(sys.executable, "-m", "virtualenv", "--quiet", "--python", str(python)),
+            str(venv),
+            external=True,
+        )
+        session.run(
+            *(str(venv / "bin/pip"), "install", "--quiet"),
+            f"{_wheel(session)}[cli]",
+            *_group("tests"),
+            external=True,
+        )
+        session.run("chmod", "-R", "a+rX", name, external=True)
+        yield folder, str(venv / "bin/python")
+
+
+def _run_suite(
+    session: nox.Session, tier: str, prefix: tuple[str, ...]
+) -> None:
+    """Run the suite in an ordinary place, through a command."""
+    with _ordinary_place(session, tier) as (folder, python):
+        own = folder / "tmp"
+        own.mkdir()
+        own.chmod(0o1777)
+        environment = _tier_environment(tier) | {"HOME": str(own), "TMPDIR": str(own)}
+        with session.chdir(folder):
+            session.run(
+                *prefix,
+                *(python, "-m", "pytest", "-p", "no:cacheprovider"),
+                *session.posargs,
+                env=environment,
+                external=True,
+            )
+
+
+@nox.session(python=False)
+def tests_user(session: nox.Session) -> None:
+    """As root: test as an ordinary user, who may enter nothing."""
+    if os.geteuid() != 0:
+        _unavailable(session, "plain-as-root", "you are one: see the session tests")
+    _run_suite(session, "plain", ORDINARY)
+
+
+@nox.session(python=False)
+def tests_userns(session: nox.Session) -> None:
+    """Test as root of a user namespace that an ordinary user made."""
+    prefix = ((*ORDINARY, "--") if os.geteuid() == 0 else ()) + IN_USERNS
+    if not _works(*prefix, "true"):
+        _unavailable(session, "userns", "user namespaces are not allowed here")
+    _run_suite(session, "userns", prefix)
+
+
+@nox.session(python=OWN)
+def types(session: nox.Session) -> None:
+    """Check the types, with mypy and pyright."""
+    session.install(f"{_wheel(session)}[cli]", *_group("types"), *_group("tests"))
+    session.run("mypy")
+    session.run("pyright")
+
+
+@nox.session(python=OWN)
+def lint(session: nox.Session) -> None:
+    """Check style, the floors of the house, and the C files."""
+    session.install("-e", ".[cli]", *_group("lint"))
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("lint-imports")
+    shim = Path("src/pynamespaces/_shim")
+    flags = ["-std=gnu11", "-Wall", "-Wextra", "-Wconversion", "-Werror", "-fanalyzer"]
+    for source in sorted(shim.glob("*.c")):
+        session.run(
+            "cc", *flags, "-O2", "-c", str(source), "-o", "/dev/null", external=True
+        )
+
+
+@nox.session(python=OWN)
+def docs(session: nox.Session) -> None:
+    """Build the documentation; every warning is an error."""
+    session.install(f"{_wheel(session)}[cli]", *_group("docs"))
+    session.run(
+        *("sphinx-build", "-n", "-W", "--keep-going", "-b", "html"),
+        *("docs", "docs/_build/html"),
+    )
+
+
+@nox.session(python=OWN)
+def bench(session: nox.Session) -> None:
+    """Measure beside the peers, as ratios, in one run."""
+    session.install(f"{_wheel(session)}[cli]", *_group("bench"))
+    session.run("python", "-m", "benchmarks", *session.posargs)

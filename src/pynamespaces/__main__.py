@@ -1,0 +1,18 @@
+"""``python -m pynamespaces``: the command line, which the extra ``cli`` completes."""
+
+import sys
+
+
+def main() -> int:
+    """Run the command line; say what to install where its libraries are missing."""
+    try:
+        from .cli import command
+    except ModuleNotFoundError as error:
+        if error.name not in ("click", "rich"):
+            raise
+        sys.exit("pynamespaces: install the command line: pip install pynamespaces[cli]")
+    return command()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,116 @@
+"""``pynamespaces demo``: the main job, on a target that it starts itself."""
+
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final, NamedTuple
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from .. import Namespace, NamespaceSet, errors, unshare, unshared
+from .._core import idmap
+from . import target
+from .target import TYPES
+
+_SAMPLES: Final = 50
+_ROUNDS: Final = 100
+
+
+class View(NamedTuple):
+    """What the calling thread sees of the namespaces where it is."""
+
+    identities: dict[str, str]
+    hostname: str
+    interfaces: str
+
+
+def _look() -> View:
+    here = NamespaceSet.current(*TYPES)
+    identities = {str(type): str(ns.id) for type, ns in here.items()}
+    here.close()
+    names = " ".join(sorted(name for _, name in socket.if_nameindex()))
+    return View(identities, socket.gethostname(), names)
+
+
+def _gain_power() -> str:
+    """Make sure that namespaces can be entered and left; say how that was had."""
+    uid, gid = os.geteuid(), os.getegid()
+    try:
+        with unshared(*TYPES):
+            return "as root"
+    except errors.IrreversibleError:
+        # Root of a user namespace, but not of those where it is.
+        unshare(*TYPES)
+        return "as root of a user namespace"
+    except errors.NamespacePermissionError:
+        unshare("user", *TYPES)
+        idmap.become_root(uid, gid)
+        return "as an ordinary user, in a user namespace of its own"
+
+
+@contextmanager
+def _target() -> Iterator[int]:
+    """Run the target, and give its pid."""
+    code = f"from {target.__name__} import main; main()"
+    command = [sys.executable, "-c", code]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
+        assert process.stdout is not None
+        if process.stdout.readline() != "ready\n":
+            raise click.ClickException("the target did not start")
+        yield process.pid
+
+
+def _round_trip(namespace: Namespace) -> float:
+    """Return the median time of entering and leaving, in microseconds."""
+    samples = []
+    for _ in range(_SAMPLES):
+        start = time.perf_counter()
+        for _ in range(_ROUNDS):
+            with namespace:
+                pass
+        samples.append((time.perf_counter() - start) / _ROUNDS * 1e6)
+    return statistics.median(samples)
+
+
+def _table(before: View, inside: View, after: View) -> Table:
+    table = Table("", "before", "inside", "after")
+    for type in TYPES:
+        table.add_row(type, *(view.identities[type] for view in (before, inside, after)))
+    table.add_section()
+    table.add_row("hostname", before.hostname, inside.hostname, after.hostname)
+    table.add_row("interfaces", before.interfaces, inside.interfaces, after.interfaces)
+    return table
+
+
+@click.command()
+def command() -> None:
+    """Enter the namespaces of a process and come back, and show it."""
+    console = Console()
+    try:
+        how = _gain_power()
+    except (errors.SystemCallError, OSError) as error:
+        raise click.ClickException(f"no namespaces can be made here: {error}") from error
+
+    with _target() as pid:
+        others = NamespaceSet.from_pid(pid, *TYPES)
+        console.print(f"pid {pid} is in namespaces of its own; entering them {how}:\n")
+        before = _look()
+        with others:
+            inside = _look()
+        after = _look()
+        microseconds = _round_trip(others["net"])
+        wanted = {str(type): str(ns.id) for type, ns in others.items()}
+        others.close()
+
+    console.print(_table(before, inside, after))
+    console.print(f"\nA round trip, `with net_ns: pass`: {microseconds:.1f} us (median)")
+    if inside.identities != wanted or after != before:
+        raise click.ClickException("the thread was not where it should have been")
