@@ -44,7 +44,8 @@ _wheels: list[Path] = []
 
 
 def _group(name: str) -> list[str]:
-    return nox.project.dependency_groups(nox.project.load_toml("pyproject.toml"), name)
+    project = nox.project.load_toml("pyproject.toml")
+    return list(nox.project.dependency_groups(project, name))
 
 
 def _wheel(session: nox.Session) -> Path:
@@ -131,9 +132,7 @@ def _ordinary_place(session: nox.Session, tier: str) -> Iterator[tuple[Path, str
         yield folder, str(venv / "bin/python")
 
 
-def _run_suite(
-    session: nox.Session, tier: str, prefix: tuple[str, ...]
-) -> None:
+def _run_suite(session: nox.Session, tier: str, prefix: tuple[str, ...]) -> None:
     """Run the suite in an ordinary place, through a command."""
     with _ordinary_place(session, tier) as (folder, python):
         own = folder / "tmp"

@@ -30,29 +30,59 @@ from ._namespace import Namespace
 from ._set import NamespaceSet
 from ._switching import setns, unshare, unshared
 from ._types import CloneFlag, NamespaceId, NamespaceType, TypeLike
-from .errors import *  # noqa: F403 - every exception, by the module's __all__
+from .errors import (
+    ClosedNamespaceError,
+    IrreversibleError,
+    MultithreadedError,
+    NamespaceError,
+    NamespaceExistsError,
+    NamespaceGoneError,
+    NamespaceLimitError,
+    NamespacePermissionError,
+    NoSuchNamespaceError,
+    NoSuchProcessError,
+    NotANamespaceError,
+    RestoreError,
+    SystemCallError,
+    UnsupportedError,
+    WrongTypeError,
+)
 
 __version__ = "0.1.0.dev0"
 
 __all__ = [
     "CgroupNamespace",
     "CloneFlag",
+    "ClosedNamespaceError",
     "IpcNamespace",
+    "IrreversibleError",
     "MountNamespace",
+    "MultithreadedError",
     "Namespace",
+    "NamespaceError",
+    "NamespaceExistsError",
+    "NamespaceGoneError",
     "NamespaceId",
+    "NamespaceLimitError",
+    "NamespacePermissionError",
     "NamespaceSet",
     "NamespaceType",
     "NetNamespace",
+    "NoSuchNamespaceError",
+    "NoSuchProcessError",
+    "NotANamespaceError",
     "PidNamespace",
+    "RestoreError",
+    "SystemCallError",
     "TimeNamespace",
     "TypeLike",
+    "UnsupportedError",
     "UserNamespace",
     "UtsNamespace",
+    "WrongTypeError",
     "errors",
     "lowlevel",
     "setns",
     "unshare",
     "unshared",
-    *errors.__all__,
 ]

@@ -10,7 +10,7 @@ def main() -> int:
     except ModuleNotFoundError as error:
         if error.name not in ("click", "rich"):
             raise
-        sys.exit("pynamespaces: install the command line: pip install pynamespaces[cli]")
+        sys.exit("pynamespaces: its command line needs: pip install pynamespaces[cli]")
     return command()
 
 

@@ -10,14 +10,14 @@ from ._types import NamespaceType
 
 
 class CgroupNamespace(Namespace, type=NamespaceType.CGROUP):
-    """A cgroup namespace: where cgroup paths begin. :manpage:`cgroup_namespaces(7)`"""
+    """A cgroup namespace: roots of cgroup paths (:manpage:`cgroup_namespaces(7)`)."""
 
     __slots__ = ()
 
 
 class IpcNamespace(Namespace, type=NamespaceType.IPC):
     """
-    An ipc namespace: System V IPC and POSIX queues. :manpage:`ipc_namespaces(7)`
+    An ipc namespace: System V IPC and POSIX queues (:manpage:`ipc_namespaces(7)`).
 
     Entering applies what the thread had registered with ``SEM_UNDO`` at once.
     """
@@ -26,19 +26,19 @@ class IpcNamespace(Namespace, type=NamespaceType.IPC):
 
 
 class MountNamespace(Namespace, type=NamespaceType.MNT):
-    """A mount namespace: a tree of mounts. :manpage:`mount_namespaces(7)`"""
+    """A mount namespace: a tree of mounts (:manpage:`mount_namespaces(7)`)."""
 
     __slots__ = ()
 
 
 class NetNamespace(Namespace, type=NamespaceType.NET):
-    """A network namespace: its own network stack. :manpage:`network_namespaces(7)`"""
+    """A network namespace: its own network stack (:manpage:`network_namespaces(7)`)."""
 
     __slots__ = ()
 
 
 class PidNamespace(Namespace, type=NamespaceType.PID):
-    """A pid namespace: its own process ids. :manpage:`pid_namespaces(7)`"""
+    """A pid namespace: its own process ids (:manpage:`pid_namespaces(7)`)."""
 
     __slots__ = ()
 
@@ -53,14 +53,14 @@ class PidNamespace(Namespace, type=NamespaceType.PID):
 
 
 class TimeNamespace(Namespace, type=NamespaceType.TIME):
-    """A time namespace: its own monotonic clocks. :manpage:`time_namespaces(7)`"""
+    """A time namespace: its own monotonic clocks (:manpage:`time_namespaces(7)`)."""
 
     __slots__ = ()
 
 
 class UserNamespace(Namespace, type=NamespaceType.USER):
     """
-    A user namespace: its own ids and capabilities. :manpage:`user_namespaces(7)`
+    A user namespace: its own ids and capabilities (:manpage:`user_namespaces(7)`).
 
     It cannot be entered and left again; only a new process or thread can join it.
     """
@@ -83,6 +83,6 @@ class UserNamespace(Namespace, type=NamespaceType.USER):
 
 
 class UtsNamespace(Namespace, type=NamespaceType.UTS):
-    """A uts namespace: host and domain name. :manpage:`uts_namespaces(7)`"""
+    """A uts namespace: host and domain name (:manpage:`uts_namespaces(7)`)."""
 
     __slots__ = ()

@@ -37,7 +37,7 @@ class Namespace(Openers, switch.Enterable):
     _type: ClassVar[NamespaceType | None] = None
     _id: NamespaceId
 
-    def __init__(self) -> NoReturn:
+    def __init__(self) -> None:
         raise TypeError(
             f"{type(self).__name__} is opened by from_pid, from_pidfd, from_path, "
             "from_fd or current"
@@ -66,7 +66,7 @@ class Namespace(Openers, switch.Enterable):
     @classmethod
     @override
     def _required(cls, type: TypeLike) -> NamespaceType:
-        return NamespaceType(cls._wanted(type))
+        return cls._wanted(type) or NamespaceType(type)
 
     @classmethod
     @override

@@ -94,7 +94,7 @@ class NamespaceSet(Mapping[NamespaceType, Namespace]):
         """Open namespaces of the calling thread: those *types*, or all that it has."""
         wanted = parse_types(types)
         self = cls()
-        self._open_each(wanted, lambda type: Namespace.current(type))
+        self._open_each(wanted, Namespace.current)
         return self
 
     def _open_each(

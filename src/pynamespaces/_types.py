@@ -8,9 +8,9 @@ from typing import Final, Literal, TypeAlias
 from ._lib import lib
 
 if sys.version_info >= (3, 12):
-    from typing import override
+    from typing import override as override
 else:
-    from typing_extensions import override
+    from typing_extensions import override as override
 
 
 class CloneFlag(enum.IntFlag):
@@ -88,9 +88,9 @@ class NamespaceType(enum.StrEnum):
     def _missing_(cls, value: object) -> "NamespaceType":
         known = ", ".join(repr(member.value) for member in cls)
         message = f"{value!r} is not a namespace type: use one of {known}"
-        if isinstance(value, str):
-            raise ValueError(message)
-        raise TypeError(message)
+        if not isinstance(value, str):
+            raise TypeError(message)
+        raise ValueError(message)
 
 
 _FLAGS: Final = {

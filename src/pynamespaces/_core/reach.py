@@ -1,5 +1,6 @@
 """From a process, a path, a descriptor or the calling thread to a namespace file."""
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -113,10 +114,9 @@ def _open_by_link(pidfd: int, type: NamespaceType) -> int:
 
 
 def _require_alive(pidfd: int) -> None:
-    try:
+    # Not permitted: alive, and another user's.
+    with contextlib.suppress(PermissionError):
         lowlevel.pidfd_send_signal(pidfd, 0)
-    except PermissionError:
-        pass  # Alive, and another user's.
 
 
 def _open_of_thread(tid: int, type: NamespaceType) -> int:

@@ -313,5 +313,3 @@ def unshare_for_now(
     except BaseException:
         _undo()
         raise
-
-

@@ -24,5 +24,3 @@ def command() -> int:
         click.echo(f"pynamespaces: {error}", err=True)
         return 1
     return 0
-
-

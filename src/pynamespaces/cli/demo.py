@@ -83,7 +83,8 @@ def _round_trip(namespace: Namespace) -> float:
 def _table(before: View, inside: View, after: View) -> Table:
     table = Table("", "before", "inside", "after")
     for type in TYPES:
-        table.add_row(type, *(view.identities[type] for view in (before, inside, after)))
+        views = (before, inside, after)
+        table.add_row(type, *(view.identities[type] for view in views))
     table.add_section()
     table.add_row("hostname", before.hostname, inside.hostname, after.hostname)
     table.add_row("interfaces", before.interfaces, inside.interfaces, after.interfaces)
@@ -97,7 +98,8 @@ def command() -> None:
     try:
         how = _gain_power()
     except (errors.SystemCallError, OSError) as error:
-        raise click.ClickException(f"no namespaces can be made here: {error}") from error
+        message = f"no namespaces can be made here: {error}"
+        raise click.ClickException(message) from error
 
     with _target() as pid:
         others = NamespaceSet.from_pid(pid, *TYPES)
@@ -111,6 +113,6 @@ def command() -> None:
         others.close()
 
     console.print(_table(before, inside, after))
-    console.print(f"\nA round trip, `with net_ns: pass`: {microseconds:.1f} us (median)")
+    console.print(f"\nA round trip (`with net_ns: pass`): {microseconds:.1f} us")
     if inside.identities != wanted or after != before:
         raise click.ClickException("the thread was not where it should have been")

@@ -6,11 +6,13 @@ It says ``ready`` when it is there.
 
 import socket
 import sys
+from typing import Final
 
-from pynamespaces import unshare
+from pynamespaces import NamespaceType, unshare
 
 HOSTNAME = "target"
-TYPES = ("cgroup", "ipc", "mnt", "net", "uts")
+_T = NamespaceType
+TYPES: Final = (_T.CGROUP, _T.IPC, _T.MNT, _T.NET, _T.UTS)
 
 
 def main() -> None:

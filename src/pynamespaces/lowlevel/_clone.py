@@ -81,7 +81,5 @@ def clone3(
     sys.audit("pynamespaces.clone3", types)
     pidfd = new_ints("int", [-1])
     tids = new_ints("int", list(set_tid) or [0])
-    result = lib.pyns_clone3(
-        flags, exit_signal, directory, tids, len(set_tid), pidfd
-    )
+    result = lib.pyns_clone3(flags, exit_signal, directory, tids, len(set_tid), pidfd)
     return check(result, "clone3", types), read_int(pidfd)

@@ -120,9 +120,7 @@ def ns_get_tgid_in_pidns(fd: Descriptor, pid: int) -> int:
     return _translate(fd, "NS_GET_TGID_IN_PIDNS", lib.NS_GET_TGID_IN_PIDNS, pid)
 
 
-def _ask_mnt(
-    fd: Descriptor, name: str, request: int
-) -> tuple[int, MountNamespaceInfo]:
+def _ask_mnt(fd: Descriptor, name: str, request: int) -> tuple[int, MountNamespaceInfo]:
     number = descriptor(fd)
     info = new_mnt_info()
     result = lib.pyns_ns_mnt_ioctl(number, request, info)

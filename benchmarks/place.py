@@ -1,0 +1,96 @@
+"""Where the benchmarks run: with power over namespaces, and with some to enter."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+_MARK: Final = "PYNAMESPACES_BENCHMARKS_INSIDE"
+
+_AS_ROOT: Final = ("unshare", "--net", "--mount")
+_AS_USER: Final = (
+    *("unshare", "-Ur", "--net", "--uts", "--ipc", "--cgroup"),
+    *("--mount", "--pid", "--fork", "--mount-proc"),
+)
+_TARGET: Final = (
+    *("unshare", "--net", "--uts", "--ipc", "--cgroup", "--mount", "--pid"),
+    # The pid by the /proc of outside; `cat` ends with its standard input.
+    *("--fork", "sh", "-c", "read pid rest </proc/self/stat; echo $pid; exec cat"),
+)
+_MISSING: Final = (
+    "benchmarks: entering namespaces needs root with CAP_SYS_ADMIN, or leave to make "
+    "user namespaces (`unshare -Ur true` must work), and unshare of util-linux"
+)
+
+
+@dataclass(frozen=True)
+class Place:
+    """What the modules measure with."""
+
+    pid: int
+    """A process that is elsewhere by net, uts, ipc, cgroup, mnt and pid."""
+
+    directory: Path
+    """For temporary files."""
+
+    netns: Path
+    """The target's net namespace, bound to a file as those in /run/netns are."""
+
+    rounds: int
+    """How many of each comparison."""
+
+
+def _works(command: tuple[str, ...]) -> bool:
+    if shutil.which(command[0]) is None:
+        return False
+    run = subprocess.run([*command, "true"], stderr=subprocess.DEVNULL)
+    return run.returncode == 0
+
+
+def move_in() -> None:
+    """
+    Replace this process by one with a net namespace that nobody else holds open.
+
+    An nsfs inode that somebody holds open is cheaper to open again (see
+    ``_shim/warm.c``), so whatever else runs on the machine would lower the peers'
+    figures. An ordinary user gets a user namespace as well.
+    """
+    if os.environ.pop(_MARK, None):
+        return
+    ways = [_AS_ROOT, _AS_USER] if os.geteuid() == 0 else [_AS_USER]
+    for way in ways:
+        if _works(way):
+            os.environ[_MARK] = "1"
+            command = (*way, sys.executable, "-m", "benchmarks", *sys.argv[1:])
+            os.execvp(command[0], command)
+    sys.exit(_MISSING)
+
+
+@contextmanager
+def somewhere(rounds: int) -> Iterator[Place]:
+    """Make namespaces to enter, for the body."""
+    with TemporaryDirectory() as name:
+        # The mount namespace is our own; a tmpfs takes its mounts along when it goes.
+        subprocess.run(["mount", "-t", "tmpfs", "benchmarks", name], check=True)
+        directory = Path(name)
+        netns = directory / "netns" / "target"
+        netns.parent.mkdir()
+        netns.touch()
+        try:
+            with subprocess.Popen(
+                _TARGET, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            ) as target:
+                assert target.stdout and target.stdin
+                pid = int(target.stdout.readline())
+                source = f"/proc/{pid}/ns/net"
+                subprocess.run(["mount", "--bind", source, netns], check=True)
+                yield Place(pid, directory, netns, rounds)
+                target.stdin.close()
+        finally:
+            subprocess.run(["umount", "--lazy", name], check=True)
