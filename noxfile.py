@@ -52,6 +52,8 @@ def _wheel(session: nox.Session) -> Path:
     """Build the wheel, once for all sessions: it is the same for every Python."""
     if not _wheels:
         folder = Path(session.cache_dir, "wheel").resolve()
+        # What an earlier build left would be packed too.
+        shutil.rmtree("build", ignore_errors=True)
         shutil.rmtree(folder, ignore_errors=True)
         pip = [sys.executable, "-m", "venv", "--clear", str(folder / "venv")]
         session.run(*pip, external=True, silent=True)
@@ -111,10 +113,10 @@ def _ordinary_place(session: nox.Session, tier: str) -> Iterator[tuple[Path, str
     with tempfile.TemporaryDirectory(prefix="pynamespaces-") as name:
         folder = Path(name)
         folder.chmod(0o755)
-        for source in ("tests", "benchmarks", "docs", "examples"):
+        for source in ("tests", "docs"):
             if Path(source).exists():
                 shutil.copytree(source, folder / source)
-        for source in ("pyproject.toml", "README.md"):
+        for source in ("pyproject.toml", "README.md", "build_ffi.py"):
             shutil.copy(source, folder)
         venv = folder / "venv"
         session.run(

@@ -3,20 +3,19 @@
 import json
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple, Self, TypeVar
 
 import pytest
 from support import TIER, identity, in_child, missing, own_all, program
 
-from pynamespaces import Namespace, NamespaceSet, TypeLike, unshare
+from pynamespaces import NamespaceSet, TypeLike, unshare
 
 T = TypeVar("T")
 
@@ -102,9 +101,9 @@ def runc(folder: Path) -> Iterator[Container]:
     if TIER != "root":
         pytest.skip("runc is tested as root only")
     _bundle(folder)
-    name, state = f"pyns-{os.getpid()}", ["--root", str(folder / "state")]
-    pid_file, log = folder / "pid", folder / "log"
-    command = [runc, *state, "run", "--pid-file", pid_file, "--bundle", folder, name]
+    name, log = f"pyns-{os.getpid()}", folder / "log"
+    with_state = [runc, "--root", str(folder / "state")]
+    command = [*with_state, "run", "--bundle", str(folder), name]
     with log.open("w") as errors:
         process = subprocess.Popen(
             command,
@@ -116,10 +115,11 @@ def runc(folder: Path) -> Iterator[Container]:
     with _ended(process):
         try:
             _await_ready(process, log)
-            pid = int(pid_file.read_text())
+            state = subprocess.check_output([*with_state, "state", name])
+            pid = int(json.loads(state)["pid"])
             yield Container(pid, _own_types(pid))
         finally:
-            delete = [runc, *state, "delete", "-f", name]
+            delete = [*with_state, "delete", "-f", name]
             subprocess.run(delete, check=True, capture_output=True)
 
 
@@ -157,6 +157,9 @@ def bwrap(folder: Path, user: int | None = None) -> Iterator[Container]:
             _await_ready(process, log)
             pid = int(json.loads(status.readline())["child-pid"])
             yield Container(pid, _own_types(pid))
+    # Its first process is left to the init of this pid namespace, which may be us.
+    with suppress(ChildProcessError):
+        os.waitpid(pid, 0)
 
 
 @pytest.fixture(scope="module", params=["runc", "bwrap", "bwrap as nobody"])
@@ -278,6 +281,8 @@ def in_own_userns(function: Callable[[], T], *types: TypeLike) -> T:
 
 # --- what threads see ---
 
+LINKS = tuple(sorted(os.listdir("/proc/self/ns")))
+
 
 def link_of(type: str) -> str:
     """Return the link that changes when a thread enters."""
@@ -306,30 +311,34 @@ class Tasks:
     def state(self, tid: int | None = None) -> dict[str, object]:
         """Return the namespaces, the root and the working directory of a thread."""
         tid = tid or threading.get_native_id()
-        found: dict[str, object] = {}
-        for name in (*own_names(), "root", "cwd"):
-            path = f"{tid}/{name}"
+        found: dict[str, object] = {"root": self._place(f"{tid}/root")}
+        found["cwd"] = self._place(f"{tid}/cwd")
+        for link in LINKS:
             try:
-                facts = os.stat(path, dir_fd=self._folder)
+                facts = os.stat(f"{tid}/ns/{link}", dir_fd=self._folder)
             except FileNotFoundError:
-                found[name] = "pending"
+                found[link] = "pending"
             else:
-                found[name] = facts.st_dev, facts.st_ino
+                found[link] = facts.st_dev, facts.st_ino
         return found
+
+    def _place(self, path: str) -> tuple[str, int, int]:
+        """Return the mount and the identity of a directory."""
+        fd = os.open(path, os.O_PATH | os.O_CLOEXEC, dir_fd=self._folder)
+        try:
+            facts = os.fstat(fd)
+            path = f"{threading.get_native_id()}/fdinfo/{fd}"
+            with open(os.open(path, os.O_RDONLY, dir_fd=self._folder)) as info:
+                mount = next(line for line in info if line.startswith("mnt_id:"))
+        finally:
+            os.close(fd)
+        return mount.split()[1], facts.st_dev, facts.st_ino
 
     def others(self) -> dict[str, dict[str, object]]:
         """Return the state of every thread but the calling one."""
         mine = str(threading.get_native_id())
         tids = [name for name in os.listdir(self._folder) if name != mine]
         return {tid: self.state(int(tid)) for tid in tids}
-
-
-_NAMES = tuple(f"ns/{name}" for name in sorted(os.listdir("/proc/self/ns")))
-
-
-def own_names() -> tuple[str, ...]:
-    """Return the names of all namespace links of a thread."""
-    return _NAMES
 
 
 @contextmanager
@@ -355,18 +364,15 @@ def bystanders(count: int = 5) -> Iterator[None]:
 
 def in_worker(function: Callable[[], T]) -> T:
     """Run a function in a thread of its own, among others."""
-    with bystanders(2), ThreadPoolExecutor(1) as pool:
+    with bystanders(5), ThreadPoolExecutor(1) as pool:
         return pool.submit(function).result()
 
 
-def here(function: Callable[[], T]) -> T:
-    """Run a function in the calling thread."""
-    return function()
+def in_main_of_many(function: Callable[[], T]) -> T:
+    """Run a function in the main thread of a child that has other threads."""
 
+    def surrounded() -> T:
+        with bystanders(5):
+            return function()
 
-def opened(*namespaces: Namespace) -> ExitStack:
-    """Return a stack that closes them at the end."""
-    stack = ExitStack()
-    for namespace in namespaces:
-        stack.callback(namespace.close)
-    return stack
+    return in_child(surrounded)

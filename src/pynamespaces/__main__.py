@@ -8,7 +8,7 @@ def main() -> int:
     try:
         from .cli import command
     except ModuleNotFoundError as error:
-        if error.name not in ("click", "rich"):
+        if (error.name or "").partition(".")[0] not in ("click", "rich"):
             raise
         sys.exit("pynamespaces: its command line needs: pip install pynamespaces[cli]")
     return command()
