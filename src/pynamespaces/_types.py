@@ -1,16 +1,30 @@
 """The vocabulary: namespace types, clone flags, identities."""
 
 import enum
-import sys
-from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from collections.abc import Mapping
+from typing import (
+    TYPE_CHECKING,
+    Final,
+    Literal,
+    NoReturn,
+    TypeAlias,
+    TypeVar,
+    cast,
+    dataclass_transform,
+)
 
 from ._lib import lib
 
-if sys.version_info >= (3, 12):
-    from typing import override as override
-else:
+if TYPE_CHECKING:
     from typing_extensions import override as override
+else:
+    # Python has it since 3.12, and the other module takes as long as this package.
+    def override(method: object) -> object:
+        """Return *method*, which replaces an inherited one."""
+        return method
+
+
+_Class = TypeVar("_Class")
 
 
 class CloneFlag(enum.IntFlag):
@@ -130,15 +144,47 @@ def parse_types(types: tuple[TypeLike, ...]) -> tuple[NamespaceType, ...]:
     return tuple(dict.fromkeys(NamespaceType(type) for type in types))
 
 
-@dataclass(frozen=True, slots=True)
+class _Fields:
+    """``__dataclass_fields__``, made when the module dataclasses asks for it."""
+
+    def __get__(self, instance: object, owner: type) -> Mapping[str, object]:
+        from dataclasses import field, make_dataclass
+
+        made = make_dataclass(
+            owner.__name__,
+            [
+                ("type", NamespaceType),
+                ("dev", int),
+                ("ino", int),
+                ("unique", "int | None", field(default=None)),
+            ],
+            frozen=True,
+        )
+        return cast("Mapping[str, object]", vars(made)["__dataclass_fields__"])
+
+
+@dataclass_transform(frozen_default=True)
+def _written_out(cls: type[_Class]) -> type[_Class]:
+    """Let type checkers take for a frozen dataclass what is one, written by hand."""
+    return cls
+
+
+# Importing dataclasses costs more than the rest of this package, so what it would
+# generate stands here.
+@_written_out
 class NamespaceId:
     """
     Which namespace it is: plain data, that may be kept, sent and compared.
 
-    The kernel gives the inode number of a dead namespace to the next one at once, so
-    *dev* and *ino* tell two namespaces apart only while both live. *unique* is never
-    given twice: two ids that both have one are equal only for one namespace.
+    A frozen dataclass. The kernel gives the inode number of a dead namespace to the
+    next one at once, so *dev* and *ino* tell two namespaces apart only while both
+    live. *unique* is never given twice: two ids that both have one are equal only for
+    one namespace.
     """
+
+    __slots__ = ("dev", "ino", "type", "unique")
+    __match_args__ = ("type", "dev", "ino", "unique")
+    __dataclass_fields__ = _Fields()
 
     type: NamespaceType
     """The type of the namespace."""
@@ -149,10 +195,55 @@ class NamespaceId:
     ino: int
     """The inode number, as in ``net:[4026531840]``."""
 
-    unique: int | None = None
+    unique: int | None
     """``NS_GET_ID``; ``None`` before Linux 6.18."""
+
+    def __init__(
+        self, type: NamespaceType, dev: int, ino: int, unique: int | None = None
+    ) -> None:
+        keep = object.__setattr__
+        keep(self, "type", type)
+        keep(self, "dev", dev)
+        keep(self, "ino", ino)
+        keep(self, "unique", unique)
+
+    def _values(self) -> tuple[NamespaceType, int, int, int | None]:
+        return self.type, self.dev, self.ino, self.unique
+
+    @override
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, NamespaceId):
+            return NotImplemented
+        return self._values() == other._values()
+
+    @override
+    def __hash__(self) -> int:
+        return hash(self._values())
+
+    @override
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise _frozen(name, "assign to")
+
+    @override
+    def __delattr__(self, name: str) -> NoReturn:
+        raise _frozen(name, "delete")
+
+    @override
+    def __reduce__(self) -> tuple[type["NamespaceId"], tuple[object, ...]]:
+        return NamespaceId, self._values()
+
+    @override
+    def __repr__(self) -> str:
+        values = zip(self.__match_args__, self._values(), strict=True)
+        return f"NamespaceId({', '.join(f'{n}={v!r}' for n, v in values)})"
 
     @override
     def __str__(self) -> str:
         """Write the id as the kernel does: ``net:[4026531840]``."""
         return f"{self.type}:[{self.ino}]"
+
+
+def _frozen(name: str, what: str) -> AttributeError:
+    from dataclasses import FrozenInstanceError
+
+    return FrozenInstanceError(f"cannot {what} field {name!r}")
