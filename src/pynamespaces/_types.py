@@ -229,7 +229,7 @@ class NamespaceId:
         raise _frozen(name, "delete")
 
     @override
-    def __reduce__(self) -> tuple[type["NamespaceId"], tuple[object, ...]]:
+    def __reduce__(self) -> tuple[object, ...]:
         return NamespaceId, self._values()
 
     @override
