@@ -25,9 +25,11 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("modules", nargs="*", metavar="MODULE", help=", ".join(MODULES))
     parser.add_argument("--check", action="store_true", help="exit 1 if one is not met")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all rounds too")
     parser.add_argument(
-        "--rounds", type=int, default=25, metavar="N", help="of each comparison (25)"
+        "--json", type=Path, metavar="FILE", help="write all rounds too"
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=15, metavar="N", help="of each comparison (15)"
     )
     given = parser.parse_args()
     for module in given.modules:

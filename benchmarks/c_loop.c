@@ -9,7 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* 0, or -errno. `open` would also do without O_CLOEXEC, at the same price. */
+/* 0, or -errno. */
 int round_trips(const char *link, int target, int nstype, long count) {
     for (long i = 0; i < count; i++) {
         int home = open(link, O_RDONLY | O_CLOEXEC);

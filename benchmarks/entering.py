@@ -1,14 +1,18 @@
 """Entering: ``with namespace: pass`` against the same in C and in other libraries."""
 
+import shutil
 import statistics
 import subprocess
+import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
 from .measure import (
     Row,
+    Sample,
     Times,
     in_turn,
     one_cpu,
@@ -20,97 +24,125 @@ from .place import Place
 
 _CLONE_NEWNET: Final = 0x40000000
 
-# A batch is a few milliseconds: long beside the clock, short beside a time slice.
-_COUNT: Final = 500
-_BATCHES: Final = 11
+# How often the program in C fills a batch as long as those of Python.
+_COUNT: Final = 50
+# Of a process alone, and of two loops beside each other, for each round of processes.
+_BATCHES: Final = 101
+_PAIRS: Final = 20
 
-_ENTER: Final = "`with net_ns: pass`"
+_WITH: Final = "`with net_ns: pass`"
+_WITH_PATH: Final = "`with Namespace.from_path(path, 'net'): pass`"
+_WITH_PID: Final = "`with Namespace.from_pid(pid, 'net'): pass`"
 _C: Final = "C: open, setns, setns, close"
+_PUSH: Final = "pyroute2 `pushns(path)`, `popns()`"
+_PUSH_FD: Final = "pyroute2 `pushns(fd)`, `popns()`"
+_NSENTER: Final = "`with nsenter.Namespace(pid, 'net'): pass`"
 
-# what, against, the pair's name, the peer's distribution, the bound
+_MANY: Final = 100
+
+
+@dataclass(frozen=True)
+class _Peer:
+    """A row against another library: what it says, and the names of both loops."""
+
+    what: str
+    against: str
+    ours: str
+    theirs: str
+    bound: float | None = None
+    names: int = 1
+    """How many named namespaces there are: pyroute2 lists them on each entry."""
+
+
+# Theirs open the target each time, but for pushns(fd): each is measured against ours
+# as it is used in a loop, and once more against ours doing the same work.
 _PEERS: Final = (
-    (_ENTER, "pyroute2 `pushns(path)`, `popns()`", "pyroute2", 0.2),
-    (_ENTER, "pyroute2 `pushns(fd)`, `popns()`", "pyroute2-open", 0.2),
-    (
-        "`with Namespace.from_path(path, 'net'): pass`",
-        "pyroute2 `pushns(path)`, `popns()`",
-        "pyroute2-opening",
-        None,
-    ),
-    (_ENTER, "`with nsenter.Namespace(pid, 'net'): pass`", "nsenter", 0.1),
-    (
-        "`with Namespace.from_pid(pid, 'net'): pass`",
-        "`with nsenter.Namespace(pid, 'net'): pass`",
-        "nsenter-opening",
-        None,
-    ),
+    _Peer(_WITH, _PUSH, "ours", "pyroute2-by-path", 0.2),
+    _Peer(_WITH, f"{_PUSH}, of {_MANY}", "ours", "pyroute2-by-path", names=_MANY),
+    _Peer(_WITH, _PUSH_FD, "ours", "pyroute2-by-fd"),
+    _Peer(_WITH_PATH, _PUSH, "ours-by-path", "pyroute2-by-path"),
+    _Peer(_WITH, _NSENTER, "ours", "nsenter-by-pid", 0.1),
+    _Peer(_WITH_PID, _NSENTER, "ours-by-pid", "nsenter-by-pid"),
 )
 
 
-def _compile(source: Path, output: Path, *options: str) -> str:
-    command = ["cc", "-O2", "-Wall", *options, "-o", str(output), str(source)]
-    subprocess.run(command, check=True)
-    return str(output)
+class _Runner:
+    """Runs the loops of `loops`, and the program in C."""
+
+    def __init__(self, place: Place) -> None:
+        if shutil.which("cc") is None:
+            sys.exit("benchmarks: a C compiler (cc) is missing, for the loop in C")
+        self._place = place
+        self._program = self._compile("c_loop")
+        self._library = self._compile("c_loop.so", "-shared", "-fPIC")
+
+    def _compile(self, name: str, *options: str) -> str:
+        source = str(Path(__file__).with_name("c_loop.c"))
+        output = str(self._place.directory / name)
+        subprocess.run(["cc", "-O2", *options, "-o", output, source], check=True)
+        return output
+
+    def _python(self, *names: str, rounds: int, type: str, path: Path) -> str:
+        return output_of_python(
+            *("loops", *names, "--pid", str(self._place.pid), "--path", str(path)),
+            *("--library", self._library, "--type", type, "--rounds", str(rounds)),
+        )
+
+    def _alone(self, name: str, path: Path) -> Sample:
+        return lambda: float(self._python(name, rounds=_BATCHES, type="net", path=path))
+
+    def _c_alone(self) -> float:
+        link, target = "/proc/thread-self/ns/net", f"/proc/{self._place.pid}/ns/net"
+        numbers = (str(_CLONE_NEWNET), str(_BATCHES), str(_COUNT))
+        lines = output_of(self._program, link, target, *numbers).split()
+        return statistics.median(float(line) for line in lines)
+
+    def against_c(self) -> Times:
+        """
+        Run the program in C and ours in turn, so that neither lives beside the other.
+
+        While ours lives, it holds its own net namespace open, which is then cheaper
+        to open for everybody.
+        """
+        ours = self._alone("ours", self._place.netns())
+        return Times(*in_turn([ours, self._c_alone], self._place.rounds))
+
+    def against(self, peer: _Peer) -> Times:
+        """Run two loops in processes of their own, in turn."""
+        path = self._place.netns(peer.names)
+        samples = [self._alone(name, path) for name in (peer.ours, peer.theirs)]
+        return Times(*in_turn(samples, self._place.rounds))
+
+    def beside(self, ours: str, theirs: str, type: str = "net") -> Times:
+        """Run two loops in one process, which takes them in turn."""
+        path, rounds = self._place.netns(), self._place.rounds * _PAIRS
+        return read_times(
+            self._python(ours, theirs, rounds=rounds, type=type, path=path)
+        )
 
 
-def _alternating_processes(place: Place, program: str) -> Times:
-    """
-    Run the program in C and ours in turn, so that neither lives beside the other.
-
-    While ours lives, its own net namespace is held open, and so is cheaper to open
-    for everybody.
-    """
-    link, target = "/proc/thread-self/ns/net", f"/proc/{place.pid}/ns/net"
-    batches, count = str(_BATCHES), str(_COUNT)
-
-    def ours() -> float:
-        options = ("--pid", str(place.pid), "--rounds", batches, "--count", count)
-        return float(output_of_python("loops", "alone", *options))
-
-    def theirs() -> float:
-        lines = output_of(program, link, target, str(_CLONE_NEWNET), batches, count)
-        return statistics.median(float(line) for line in lines.split())
-
-    return Times(*in_turn([ours, theirs], place.rounds))
-
-
-def _pair(
-    place: Place, name: str, library: str, *, type: str = "net", count: int = _COUNT
-) -> Times:
-    """Run two loops of `loops` in one process, which are in turn there."""
-    text = output_of_python(
-        *("loops", name, "--pid", str(place.pid), "--path", str(place.netns)),
-        *("--library", library, "--type", type),
-        *("--rounds", str(place.rounds * 3), "--count", str(count)),
-    )
-    return read_times(text)
-
-
-def _rows(place: Place) -> Iterator[Row]:
-    source = Path(__file__).with_name("c_loop.c")
-    program = _compile(source, place.directory / "c_loop")
-    library = _compile(source, place.directory / "c_loop.so", "-shared", "-fPIC")
-    alone = _alternating_processes(place, program)
-    yield Row(_ENTER, f"{_C}; a process of its own", alone, 0.85)
-    beside = _pair(place, "c", library)
-    yield Row(_ENTER, f"{_C}; in the same process", beside, 0.85)
-    for what, against, name, bound in _PEERS:
-        peer = name.partition("-")[0]
-        if find_spec(peer) is None:
-            yield Row(what, f"{against}: {peer} is not installed", None, bound)
-            continue
-        yield Row(what, against, _pair(place, name, library, count=100), bound)
+def _rows(run: _Runner) -> Iterator[Row]:
+    yield Row(_WITH, f"{_C}; a process of its own", run.against_c(), 0.85)
+    # Stricter: here our own net namespace, held open, serves the loop in C as well.
+    yield Row(_WITH, f"{_C}; in our process", run.beside("ours", "c"), 0.85)
+    for peer in _PEERS:
+        module = peer.theirs.partition("-")[0]
+        if find_spec(module) is None:
+            against = f"{peer.against}: {module} is not installed"
+            yield Row(peer.what, against, None, peer.bound)
+        else:
+            yield Row(peer.what, peer.against, run.against(peer), peer.bound)
     for type in ("uts", "ipc", "cgroup", "pid", "mnt"):
-        times = _pair(place, "c", library, type=type)
-        yield Row(f"`with {type}_ns: pass`", f"{_C}; in the same process", times)
+        times = run.beside("ours", "c", type)
+        yield Row(f"`with {type}_ns: pass`", f"{_C}; in our process", times)
     yield Row(
-        "`with NamespaceSet.from_pid(...)` of 6 types, by one setns(pidfd)",
-        "`with NamespaceSet(...)` of the same, one by one",
-        _pair(place, "one-by-one", library, count=100),
+        "6 types: `with NamespaceSet.from_pid(...)`, by a pidfd",
+        "6 types: `with NamespaceSet(...)`, one by one",
+        run.beside("set-by-pidfd", "set-one-by-one"),
     )
 
 
 def rows(place: Place) -> Iterator[Row]:
     """Measure entering; all on one CPU, since moving between two is noise."""
     with one_cpu():
-        yield from _rows(place)
+        yield from _rows(_Runner(place))

@@ -1,29 +1,29 @@
 """
 The loops of `entering`, run in an interpreter of their own.
 
-``alone`` prints the seconds of our loop, for alternating processes; ``pair`` runs two
-loops in turn in this process, and prints the times of both.
+Given one name it prints the seconds of that loop, for alternating processes; given
+two it runs both in turn in this process, and prints the times of all rounds.
 """
 
 import argparse
 import ctypes
+import os
 import statistics
 from collections.abc import Callable
 from itertools import repeat
 from typing import Final, TypeAlias
 
+# Importing it opens no namespace, and so makes none cheaper to open for the peers.
 from pynamespaces import Namespace, NamespaceSet, NamespaceType
 
-from .measure import Loop, batches, compare, print_times
+from .measure import Loop, batch_of, compare, print_times
 
-Arguments: TypeAlias = argparse.Namespace
+Given: TypeAlias = argparse.Namespace
 
-SIX: Final = ("cgroup", "ipc", "mnt", "net", "pid", "uts")
+_SIX: Final = ("cgroup", "ipc", "mnt", "net", "pid", "uts")
 
 
-def entering(ns: Namespace | NamespaceSet) -> Loop:
-    """Into what is open already, and back."""
-
+def _entering(ns: Namespace | NamespaceSet) -> Loop:
     def loop(count: int) -> None:
         for _ in repeat(None, count):
             with ns:
@@ -32,8 +32,14 @@ def entering(ns: Namespace | NamespaceSet) -> Loop:
     return loop
 
 
-def opening_by_path(path: str) -> Loop:
-    """Open by path, enter, come back."""
+def _ours(given: Given) -> Loop:
+    """Into what is open already, and back."""
+    return _entering(Namespace.from_pid(given.pid, NamespaceType(given.type)))
+
+
+def _ours_by_path(given: Given) -> Loop:
+    """Open by path, enter, come back, close."""
+    path = given.path
 
     def loop(count: int) -> None:
         for _ in repeat(None, count):
@@ -43,8 +49,9 @@ def opening_by_path(path: str) -> Loop:
     return loop
 
 
-def opening_by_pid(pid: int) -> Loop:
-    """Open by pid, enter, come back."""
+def _ours_by_pid(given: Given) -> Loop:
+    """Open by pid, enter, come back, close."""
+    pid = given.pid
 
     def loop(count: int) -> None:
         for _ in repeat(None, count):
@@ -54,26 +61,37 @@ def opening_by_pid(pid: int) -> Loop:
     return loop
 
 
-def c_loop(library: str, ns: Namespace) -> Loop:
-    """Return the loop in C, called in this process."""
-    round_trips = ctypes.CDLL(library).round_trips
+def _set_by_pidfd(given: Given) -> Loop:
+    """Enter a set that has a pidfd, by which one setns(2) can enter all but mnt."""
+    return _entering(NamespaceSet.from_pid(given.pid, *_SIX))
+
+
+def _set_one_by_one(given: Given) -> Loop:
+    """Enter a set that has no pidfd."""
+    return _entering(NamespaceSet(Namespace.from_pid(given.pid, type) for type in _SIX))
+
+
+def _c(given: Given) -> Loop:
+    """Call the loop in C in this process."""
+    round_trips = ctypes.CDLL(given.library).round_trips
     round_trips.argtypes = (
         *(ctypes.c_char_p, ctypes.c_int),
         *(ctypes.c_int, ctypes.c_long),
     )
-    link = f"/proc/thread-self/ns/{ns.type}".encode()
+    link = f"/proc/thread-self/ns/{given.type}".encode()
+    target = os.open(f"/proc/{given.pid}/ns/{given.type}", os.O_RDONLY)
+    nstype = int(NamespaceType(given.type).flag)
 
     def loop(count: int) -> None:
-        result = round_trips(link, ns.fileno(), int(ns.type.flag), count)
+        result = round_trips(link, target, nstype, count)
         if result < 0:
-            raise OSError(-result, f"the loop in C, {ns.type}")
+            raise OSError(-result, f"the loop in C, {given.type}")
 
     return loop
 
 
-def pyroute2_loop(target: str | int) -> Loop:
-    """Return pyroute2's stack of network namespaces; a name, a path or a descriptor."""
-    from pyroute2 import netns
+def _pyroute2(target: str | int) -> Loop:
+    from pyroute2 import netns  # noqa: PLC0415 - may be missing
 
     def loop(count: int) -> None:
         for _ in repeat(None, count):
@@ -83,9 +101,11 @@ def pyroute2_loop(target: str | int) -> Loop:
     return loop
 
 
-def nsenter_loop(pid: int) -> Loop:
-    """Return the context manager of nsenter, which is good for one entry."""
-    import nsenter
+def _nsenter(given: Given) -> Loop:
+    """Use nsenter's context manager, which is good for one entry and opens both."""
+    import nsenter  # noqa: PLC0415 - may be missing
+
+    pid = given.pid
 
     def loop(count: int) -> None:
         for _ in repeat(None, count):
@@ -95,62 +115,35 @@ def nsenter_loop(pid: int) -> Loop:
     return loop
 
 
-def c_pair(given: Arguments) -> tuple[Loop, Loop]:
-    """Return the loops of one type, both by a descriptor that is open."""
-    ns = Namespace.from_pid(given.pid, NamespaceType(given.type))
-    return entering(ns), c_loop(given.library, ns)
-
-
-def net(given: Arguments) -> Namespace:
-    """Open the target's net namespace, which keeps it cheap to open for all."""
-    return Namespace.from_pid(given.pid, "net")
-
-
-def pyroute2_open_pair(given: Arguments) -> tuple[Loop, Loop]:
-    """Return the loops by a descriptor that is open."""
-    ns = net(given)
-    return entering(ns), pyroute2_loop(ns.fileno())
-
-
-def one_by_one_pair(given: Arguments) -> tuple[Loop, Loop]:
-    """Return the loops of a set with a pidfd, and of the same one without."""
-    by_pidfd = NamespaceSet.from_pid(given.pid, *SIX)
-    return entering(by_pidfd), entering(NamespaceSet(by_pidfd.values()))
-
-
-PAIRS: Final[dict[str, Callable[[Arguments], tuple[Loop, Loop]]]] = {
-    "c": c_pair,
-    "pyroute2-open": pyroute2_open_pair,
-    "pyroute2": lambda given: (entering(net(given)), pyroute2_loop(given.path)),
-    "pyroute2-opening": lambda given: (
-        opening_by_path(given.path),
-        pyroute2_loop(given.path),
-    ),
-    "nsenter": lambda given: (entering(net(given)), nsenter_loop(given.pid)),
-    "nsenter-opening": lambda given: (
-        opening_by_pid(given.pid),
-        nsenter_loop(given.pid),
-    ),
-    "one-by-one": one_by_one_pair,
+_LOOPS: Final[dict[str, Callable[[Given], Loop]]] = {
+    "ours": _ours,
+    "ours-by-path": _ours_by_path,
+    "ours-by-pid": _ours_by_pid,
+    "set-by-pidfd": _set_by_pidfd,
+    "set-one-by-one": _set_one_by_one,
+    "c": _c,
+    "pyroute2-by-path": lambda given: _pyroute2(given.path),
+    "pyroute2-by-fd": lambda given: _pyroute2(os.open(given.path, os.O_RDONLY)),
+    "nsenter-by-pid": _nsenter,
 }
 
 
 def main() -> None:
     """Do what `entering` asks for."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("pair", choices=("alone", *PAIRS))
+    parser.add_argument("names", nargs="+", choices=_LOOPS)
     parser.add_argument("--pid", type=int, required=True)
-    parser.add_argument("--path")
-    parser.add_argument("--library")
-    parser.add_argument("--type", default="net")
-    parser.add_argument("--rounds", type=int, default=1)
-    parser.add_argument("--count", type=int, required=True)
+    parser.add_argument("--path", required=True)
+    parser.add_argument("--library", required=True)
+    parser.add_argument("--type", required=True)
+    parser.add_argument("--rounds", type=int, required=True)
     given = parser.parse_args()
-    if given.pair == "alone":
-        print(statistics.median(batches(entering(net(given)), given.rounds, given.count)))
-        return
-    ours, theirs = PAIRS[given.pair](given)
-    print_times(compare(ours, theirs, given.rounds, given.count))
+    first, *others = [_LOOPS[name](given) for name in given.names]
+    if others:
+        print_times(compare(first, others[0], given.rounds))
+    else:
+        sample = batch_of(first)
+        print(statistics.median(sample() for _ in range(given.rounds)))
 
 
 if __name__ == "__main__":

@@ -14,6 +14,11 @@ from typing import Final, TypeAlias
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 
+# Long beside the clock and the call of a loop, and short beside a time slice: with
+# other work on the machine, most batches still run undisturbed, and so their median.
+BATCH_SECONDS: Final = 0.0005
+_TRIAL: Final = 50
+
 Loop: TypeAlias = Callable[[int], object]
 """Does the thing so many times."""
 
@@ -69,7 +74,7 @@ class Row:
 
 
 def in_turn(samples: Sequence[Sample], rounds: int) -> list[list[float]]:
-    """Take the samples in turn; every other round backwards, so none is always first."""
+    """Take samples in turn, every other round backwards, so none is always first."""
     for sample in samples:  # Warm up: caches, bytecode, lazy imports.
         sample()
     taken: list[list[float]] = [[] for _ in samples]
@@ -87,24 +92,23 @@ def seconds_each(loop: Loop, count: int) -> float:
     return (time.perf_counter() - start) / count
 
 
-def batches(loop: Loop, number: int, count: int) -> list[float]:
-    """Time some batches after one that warms up."""
-    loop(count)
-    return [seconds_each(loop, count) for _ in range(number)]
+def batch_of(loop: Loop) -> Sample:
+    """Warm a loop up, and make a sample of as many times as fill a batch."""
+    loop(_TRIAL)
+    count = max(1, round(BATCH_SECONDS / seconds_each(loop, _TRIAL)))
+    return lambda: seconds_each(loop, count)
 
 
-def compare(ours: Loop, theirs: Loop, rounds: int, count: int) -> Times:
+def compare(ours: Loop, theirs: Loop, rounds: int) -> Times:
     """Time two loops of this process in turn."""
-    samples = [lambda: seconds_each(ours, count), lambda: seconds_each(theirs, count)]
-    return Times(*in_turn(samples, rounds))
+    return Times(*in_turn([batch_of(ours), batch_of(theirs)], rounds))
 
 
 def output_of(*command: str) -> str:
     """Run a program; return what it prints. Its errors pass through."""
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
-    if done.returncode:
-        sys.exit(f"benchmarks: {' '.join(command)} failed: {done.returncode}")
-    return done.stdout
+    return subprocess.run(
+        command, check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT
+    ).stdout
 
 
 def output_of_python(module: str, *arguments: str) -> str:

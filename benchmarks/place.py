@@ -39,18 +39,25 @@ class Place:
     directory: Path
     """For temporary files."""
 
-    netns: Path
-    """The target's net namespace, bound to a file as those in /run/netns are."""
-
     rounds: int
     """How many of each comparison."""
+
+    def netns(self, names: int = 1) -> Path:
+        """Bind the target's net namespace to a file, like one of *names* of ``ip``."""
+        folder = self.directory / f"netns-{names}"
+        if not folder.exists():
+            folder.mkdir()
+            for number in range(names):
+                (folder / f"name{number}").touch()
+            source = f"/proc/{self.pid}/ns/net"
+            subprocess.run(["mount", "--bind", source, folder / "name0"], check=True)
+        return folder / "name0"
 
 
 def _works(command: tuple[str, ...]) -> bool:
     if shutil.which(command[0]) is None:
         return False
-    run = subprocess.run([*command, "true"], stderr=subprocess.DEVNULL)
-    return run.returncode == 0
+    return subprocess.call([*command, "true"], stderr=subprocess.DEVNULL) == 0
 
 
 def move_in() -> None:
@@ -78,19 +85,13 @@ def somewhere(rounds: int) -> Iterator[Place]:
     with TemporaryDirectory() as name:
         # The mount namespace is our own; a tmpfs takes its mounts along when it goes.
         subprocess.run(["mount", "-t", "tmpfs", "benchmarks", name], check=True)
-        directory = Path(name)
-        netns = directory / "netns" / "target"
-        netns.parent.mkdir()
-        netns.touch()
         try:
             with subprocess.Popen(
                 _TARGET, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
             ) as target:
-                assert target.stdout and target.stdin
-                pid = int(target.stdout.readline())
-                source = f"/proc/{pid}/ns/net"
-                subprocess.run(["mount", "--bind", source, netns], check=True)
-                yield Place(pid, directory, netns, rounds)
+                assert target.stdout
+                assert target.stdin
+                yield Place(int(target.stdout.readline()), Path(name), rounds)
                 target.stdin.close()
         finally:
             subprocess.run(["umount", "--lazy", name], check=True)

@@ -1,25 +1,22 @@
-"""Real targets: containers, sandboxes, named netns and plain processes; what threads see."""
+"""Real targets: runc containers, bubblewrap sandboxes, named network namespaces."""
 
 import json
 import os
 import shutil
-import socket
 import subprocess
-import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple, Self, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 import pytest
-from support import TIER, identity, in_child, missing, own_all, program
+from support import TIER, identity, own_all, program
 
-from pynamespaces import NamespaceSet, TypeLike, unshare
+from pynamespaces import NamespaceSet, TypeLike
 
 T = TypeVar("T")
 
-ENTERABLE = ("cgroup", "ipc", "mnt", "net", "pid", "uts")
+ENTERABLE: Final[tuple[TypeLike, ...]] = ("cgroup", "ipc", "mnt", "net", "pid", "uts")
 """What a process with threads can enter, with power."""
 
 HOSTNAME = "pyns-inside"
@@ -56,7 +53,7 @@ def _own_types(pid: int) -> frozenset[str]:
 def _await_ready(process: subprocess.Popen[str], log: Path) -> None:
     assert process.stdout is not None
     line = process.stdout.readline()
-    assert line == "ready\n", f"{process.args}: {line!r}: {log.read_text()}"
+    assert line == "ready\n", f"{process.args!r}: {line!r}: {log.read_text()}"
 
 
 @contextmanager
@@ -196,183 +193,3 @@ def netns() -> Iterator[str]:
             subprocess.run(["umount", str(folder)], check=False, capture_output=True)
             with suppress(OSError):
                 folder.rmdir()
-
-
-# --- plain processes with namespaces of their own ---
-
-
-class Holder:
-    """A process of ours in fresh namespaces, which can be told to make more."""
-
-    def __init__(self, pid: int, control: socket.socket) -> None:
-        self.pid = pid
-        self._control = control
-
-    def unshare_again(self, *types: str) -> None:
-        """Make the process move on into still other namespaces."""
-        self._control.sendall(",".join(types).encode())
-        assert self._control.recv(1) == b"."
-
-
-def _hold(control: socket.socket) -> None:
-    """Serve a `Holder` until its other end is closed."""
-    control.sendall(b".")
-    while types := control.recv(256):
-        unshare(*types.decode().split(","))  # type: ignore[arg-type]
-        control.sendall(b".")
-
-
-def _start_holder(control: socket.socket, types: tuple[TypeLike, ...]) -> None:
-    if types:
-        unshare(*types)
-    # Of the types pid and time, only a child is in the fresh ones.
-    pid = os.fork()
-    if pid == 0:
-        _hold(control)
-        os._exit(0)
-    control.sendall(pid.to_bytes(4, "big"))
-    os.waitpid(pid, 0)
-
-
-@contextmanager
-def holder(*types: TypeLike) -> Iterator[Holder]:
-    """Start a process in fresh namespaces of these types."""
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    child = os.fork()
-    if child == 0:
-        try:
-            ours.close()
-            _start_holder(theirs, types)
-        finally:
-            os._exit(0)
-    theirs.close()
-    try:
-        # The pid and the sign of being ready come in any order.
-        answers = [ours.recv(4), ours.recv(4)]
-        assert all(answers), "the holder could not be started"
-        pid = next(answer for answer in answers if len(answer) == 4)
-        yield Holder(int.from_bytes(pid, "big"), ours)
-    finally:
-        ours.close()
-        os.waitpid(child, 0)
-
-
-def become_root() -> None:
-    """Give this process a user namespace of its own, where it is root, for good."""
-    uid, gid = os.geteuid(), os.getegid()
-    unshare("user")
-    Path("/proc/self/setgroups").write_text("deny")
-    Path("/proc/self/uid_map").write_text(f"0 {uid} 1")
-    Path("/proc/self/gid_map").write_text(f"0 {gid} 1")
-
-
-def in_own_userns(function: Callable[[], T], *types: TypeLike) -> T:
-    """Run in a child that is root in a user namespace which owns its *types*."""
-
-    def inside() -> T:
-        become_root()
-        if types:
-            unshare(*types)
-        # Of the type pid, only a child is in what this one owns.
-        return in_child(function) if "pid" in types else function()
-
-    return in_child(inside)
-
-
-# --- what threads see ---
-
-LINKS = tuple(sorted(os.listdir("/proc/self/ns")))
-
-
-def link_of(type: str) -> str:
-    """Return the link that changes when a thread enters."""
-    return "pid_for_children" if type == "pid" else type
-
-
-class Tasks:
-    """The threads of this process, seen from whatever root the caller has by then."""
-
-    def __init__(self) -> None:
-        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-        self._folder = os.open("/proc/self/task", flags)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        os.close(self._folder)
-
-    def identity(self, link: str) -> tuple[int, int]:
-        """Return the identity of a namespace of the calling thread."""
-        path = f"{threading.get_native_id()}/ns/{link}"
-        facts = os.stat(path, dir_fd=self._folder)
-        return facts.st_dev, facts.st_ino
-
-    def state(self, tid: int | None = None) -> dict[str, object]:
-        """Return the namespaces, the root and the working directory of a thread."""
-        tid = tid or threading.get_native_id()
-        found: dict[str, object] = {"root": self._place(f"{tid}/root")}
-        found["cwd"] = self._place(f"{tid}/cwd")
-        for link in LINKS:
-            try:
-                facts = os.stat(f"{tid}/ns/{link}", dir_fd=self._folder)
-            except FileNotFoundError:
-                found[link] = "pending"
-            else:
-                found[link] = facts.st_dev, facts.st_ino
-        return found
-
-    def _place(self, path: str) -> tuple[str, int, int]:
-        """Return the mount and the identity of a directory."""
-        fd = os.open(path, os.O_PATH | os.O_CLOEXEC, dir_fd=self._folder)
-        try:
-            facts = os.fstat(fd)
-            path = f"{threading.get_native_id()}/fdinfo/{fd}"
-            with open(os.open(path, os.O_RDONLY, dir_fd=self._folder)) as info:
-                mount = next(line for line in info if line.startswith("mnt_id:"))
-        finally:
-            os.close(fd)
-        return mount.split()[1], facts.st_dev, facts.st_ino
-
-    def others(self) -> dict[str, dict[str, object]]:
-        """Return the state of every thread but the calling one."""
-        mine = str(threading.get_native_id())
-        tids = [name for name in os.listdir(self._folder) if name != mine]
-        return {tid: self.state(int(tid)) for tid in tids}
-
-
-@contextmanager
-def bystanders(count: int = 5) -> Iterator[None]:
-    """Run threads that do nothing, besides the calling one."""
-    over = threading.Event()
-    started = threading.Barrier(count + 1)
-
-    def stand() -> None:
-        started.wait()
-        over.wait()
-
-    with ThreadPoolExecutor(count) as pool:
-        waiting = [pool.submit(stand) for _ in range(count)]
-        try:
-            started.wait(10)
-            yield
-        finally:
-            over.set()
-    for stood in waiting:
-        stood.result()
-
-
-def in_worker(function: Callable[[], T]) -> T:
-    """Run a function in a thread of its own, among others."""
-    with bystanders(5), ThreadPoolExecutor(1) as pool:
-        return pool.submit(function).result()
-
-
-def in_main_of_many(function: Callable[[], T]) -> T:
-    """Run a function in the main thread of a child that has other threads."""
-
-    def surrounded() -> T:
-        with bystanders(5):
-            return function()
-
-    return in_child(surrounded)

@@ -9,9 +9,10 @@ import platform
 import signal
 import struct
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 
 from support import in_child, missing
 
@@ -44,7 +45,7 @@ _SYSCALLS |= {"pidfd_getfd": 438}
 class FakeLib:
     """The real shim, but for the functions given by name."""
 
-    def __init__(self, **functions: Callable[..., int]) -> None:
+    def __init__(self, **functions: object) -> None:
         self._functions = functions
 
     def __getattr__(self, name: str) -> object:
@@ -100,9 +101,7 @@ def drop_capabilities(*numbers: int) -> None:
 
 def mount(source: str, target: str, type: str = "", flags: int = 0) -> None:
     """Mount a file system."""
-    check(
-        libc.mount(source.encode(), target.encode(), type.encode(), flags, None)
-    )
+    check(libc.mount(source.encode(), target.encode(), type.encode(), flags, None))
 
 
 def bind(source: str, target: str) -> None:
@@ -161,17 +160,23 @@ def another_thread() -> Iterator[int]:
 
 
 @contextlib.contextmanager
-def another_process(function: Callable[[], object] = signal.pause) -> Iterator[int]:
-    """Have a child that runs *function*, and is killed and reaped at the end."""
+def another_process(prepare: Callable[[], object] = int) -> Iterator[int]:
+    """Have a child that has run *prepare*, and waits to be killed at the end."""
+    reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:
         try:
-            function()
+            prepare()
+            os.write(writer, b"!")
+            signal.pause()
         finally:
-            os._exit(0)
+            os._exit(1)
+    os.close(writer)
     try:
+        assert os.read(reader, 1) == b"!", "the child could not be prepared"
         yield pid
     finally:
+        os.close(reader)
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
 
@@ -190,6 +195,36 @@ def sharing(flags: int) -> Iterator[int]:
     finally:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
+
+
+def end_of(pidfd: int, flags: int = 0) -> tuple[int, int]:
+    """Wait for a child, and return how it ended and with which status."""
+    end = os.waitid(os.P_PIDFD, pidfd, os.WEXITED | flags)
+    assert end is not None
+    os.close(pidfd)
+    return end.si_code, end.si_status
+
+
+def told_by_clone(
+    function: Callable[[], object],
+    flags: int = 0,
+    *,
+    cgroup: int | None = None,
+    set_tid: Sequence[int] = (),
+) -> str:
+    """Return the text of what *function* returns in a child made by clone3."""
+    reader, writer = os.pipe()
+    pid, pidfd = lowlevel.clone3(flags, cgroup=cgroup, set_tid=set_tid)
+    if pid == 0:
+        try:
+            os.write(writer, repr(function()).encode())
+        finally:
+            os._exit(0)
+    os.close(writer)
+    with open(reader) as file:
+        text = file.read()
+    assert end_of(pidfd) == (os.CLD_EXITED, 0)
+    return text
 
 
 def zombie() -> int:
@@ -227,7 +262,12 @@ def give_up_root() -> None:
         os.setresuid(65534, 65534, 65534)
 
 
-def refusal(number: int) -> Callable[..., int]:
+def replace(module: ModuleType, **values: object) -> None:
+    """Put other things in the place of a module's, in a child that ends so."""
+    vars(module).update(values)
+
+
+def refusal(number: int) -> object:
     """Return a function of the shim that fails."""
     return lambda *_: -number
 

@@ -16,6 +16,7 @@ from provoking import (
     own_user,
     refusal,
     refuse_calls,
+    replace,
 )
 from refusals_of_setns import POWER, Case, child
 
@@ -33,27 +34,27 @@ from pynamespaces.lowlevel import _calls
 
 def pretend(unshare: int, **facts: object) -> None:
     """Fake what this machine cannot show: an errno, and what ``/proc`` would say."""
-    setattr(_calls, "lib", FakeLib(pyns_unshare=refusal(unshare)))
+    replace(_calls, lib=FakeLib(pyns_unshare=refusal(unshare)))
     for name, value in facts.items():
-        setattr(_proc, name, lambda *_, value=value: value)
+        replace(_proc, **{name: lambda *_, value=value: value})
 
 
-def unshare_lacking_type() -> None:
+def _unshare_lacking_type() -> None:
     pretend(errno.EINVAL, namespace_types=["mnt", "net", "pid", "uts"])
     lowlevel.unshare(lowlevel.CLONE_NEWTIME | lowlevel.CLONE_NEWNET)
 
 
-def unshare_pid_twice() -> None:
+def _unshare_pid_twice() -> None:
     own_user(lowlevel.CLONE_NEWPID)
     lowlevel.unshare(lowlevel.CLONE_NEWPID)
 
 
-def unshare_user_unmapped() -> None:
+def _unshare_user_unmapped() -> None:
     lowlevel.unshare(lowlevel.CLONE_NEWUSER)
     lowlevel.unshare(lowlevel.CLONE_NEWUSER)
 
 
-def clone_user_unmapped() -> None:
+def _clone_user_unmapped() -> None:
     lowlevel.unshare(lowlevel.CLONE_NEWUSER)
     clone(lowlevel.CLONE_NEWUSER)
 
@@ -90,28 +91,28 @@ def unshare_user_chrooted(to_mount: bool) -> Callable[[], None]:
     return provoke
 
 
-def unshare_user_with_sysctl() -> None:
+def _unshare_user_with_sysctl() -> None:
     drop_capabilities()
     pretend(errno.EPERM, unprivileged_userns_clone=0)
     lowlevel.unshare(lowlevel.CLONE_NEWUSER)
 
 
-def unshare_user_with_apparmor() -> None:
+def _unshare_user_with_apparmor() -> None:
     pretend(errno.EPERM, apparmor_restricts_userns=True)
     lowlevel.unshare(lowlevel.CLONE_NEWUSER)
 
 
-def unshare_without_power() -> None:
+def _unshare_without_power() -> None:
     drop_capabilities()
     lowlevel.unshare(lowlevel.CLONE_NEWUTS)
 
 
-def unshare_filtered() -> None:
+def _unshare_filtered() -> None:
     refuse_calls(unshare=errno.EPERM)
     lowlevel.unshare(lowlevel.CLONE_NEWUTS)
 
 
-def clone_filtered() -> None:
+def _clone_filtered() -> None:
     refuse_calls(clone3=errno.EPERM)
     clone(lowlevel.CLONE_NEWUTS)
 
@@ -129,13 +130,13 @@ def unshare_beyond(limit: int) -> Callable[[], None]:
     return provoke
 
 
-def clone_beyond_processes() -> None:
+def _clone_beyond_processes() -> None:
     give_up_root()
     resource.setrlimit(resource.RLIMIT_NPROC, (1, 1))
     clone()
 
 
-def clone_after_init_died() -> None:
+def _clone_after_init_died() -> None:
     own_user(lowlevel.CLONE_NEWPID)
     pid = os.fork()
     if pid == 0:
@@ -144,37 +145,37 @@ def clone_after_init_died() -> None:
     clone()
 
 
-def clone_into_no_cgroup() -> None:
+def _clone_into_no_cgroup() -> None:
     lowlevel.clone3(cgroup=os.open("/", os.O_RDONLY))
 
 
-def clone_as_own_pid() -> None:
+def _clone_as_own_pid() -> None:
     clone(set_tid=(os.getpid(),))
 
 
 CREATING = [
-    Case("kernel-lacks-type", child(unshare_lacking_type), UnsupportedError,
+    Case("kernel-lacks-type", child(_unshare_lacking_type), UnsupportedError,
          errno.EINVAL, "unshare", ("net", "time"), "built without a namespace type"),
-    Case("pid-pending", child(unshare_pid_twice), SystemCallError, errno.EINVAL,
+    Case("pid-pending", child(_unshare_pid_twice), SystemCallError, errno.EINVAL,
          "unshare", ("pid",), "already have another pid", "leave it", own_user=True),
-    Case("user-unmapped", child(unshare_user_unmapped), NamespacePermissionError,
+    Case("user-unmapped", child(_unshare_user_unmapped), NamespacePermissionError,
          errno.EPERM, "unshare", ("user",), "not mapped", "uid_map", own_user=True),
-    Case("user-unmapped", child(clone_user_unmapped), NamespacePermissionError,
+    Case("user-unmapped", child(_clone_user_unmapped), NamespacePermissionError,
          errno.EPERM, "clone3", ("user",), "not mapped", "uid_map", own_user=True),
     Case("user-chrooted", child(unshare_user_chrooted(False)),
          NamespacePermissionError, errno.EPERM, "unshare", ("user",),
          "is chrooted", "pivot_root", POWER),
-    Case("user-sysctl", child(unshare_user_with_sysctl), NamespacePermissionError,
+    Case("user-sysctl", child(_unshare_user_with_sysctl), NamespacePermissionError,
          errno.EPERM, "unshare", ("user",), "kernel.unprivileged_userns_clone is 0",
          "sysctl kernel.unprivileged_userns_clone=1"),
-    Case("user-apparmor", child(unshare_user_with_apparmor),
+    Case("user-apparmor", child(_unshare_user_with_apparmor),
          NamespacePermissionError, errno.EPERM, "unshare", ("user",),
          "apparmor_restrict_unprivileged_userns is 1", "AppArmor profile"),
-    Case("create-power", child(unshare_without_power), NamespacePermissionError,
+    Case("create-power", child(_unshare_without_power), NamespacePermissionError,
          errno.EPERM, "unshare", ("uts",), "no CAP_SYS_ADMIN", "become root"),
-    Case("create-seccomp", child(unshare_filtered), NamespacePermissionError,
+    Case("create-seccomp", child(_unshare_filtered), NamespacePermissionError,
          errno.EPERM, "unshare", ("uts",), "seccomp filter forbids", None, POWER),
-    Case("create-seccomp", child(clone_filtered), NamespacePermissionError,
+    Case("create-seccomp", child(_clone_filtered), NamespacePermissionError,
          errno.EPERM, "clone3", ("uts",), "seccomp filter forbids", None, POWER),
     Case("create-refused", child(unshare_user_chrooted(True)),
          NamespacePermissionError, errno.EPERM, "unshare", ("user",),
@@ -186,12 +187,12 @@ CREATING = [
          errno.ENOSPC, "unshare", ("uts",), "one of user.max_uts_namespaces is reac",
          own_user=True),
     # Another tier's root would be the user that the kernel exempts.
-    Case("processes", child(clone_beyond_processes), NamespaceLimitError,
+    Case("processes", child(_clone_beyond_processes), NamespaceLimitError,
          errno.EAGAIN, "clone3", (), "RLIMIT_NPROC", None, ("root", "plain")),
-    Case("init-died", child(clone_after_init_died), SystemCallError, errno.ENOMEM,
+    Case("init-died", child(_clone_after_init_died), SystemCallError, errno.ENOMEM,
          "clone3", (), "init of the pid namespace", own_user=True),
-    Case("cgroup-descriptor", child(clone_into_no_cgroup), SystemCallError,
+    Case("cgroup-descriptor", child(_clone_into_no_cgroup), SystemCallError,
          errno.EBADF, "clone3", (), "directory of cgroup v2"),
-    Case("pid-taken", child(clone_as_own_pid), NamespaceExistsError, errno.EEXIST,
+    Case("pid-taken", child(_clone_as_own_pid), NamespaceExistsError, errno.EEXIST,
          "clone3", (), "a process has that pid", None, POWER),
 ]  # fmt: skip

@@ -14,6 +14,7 @@ from provoking import (
     hide_proc,
     own_user,
     refuse_calls,
+    replace,
 )
 from refusals_of_setns import Case, child, fd_of
 from support import TIER
@@ -39,12 +40,12 @@ def ask(function: Callable[[int], object], name: str) -> Callable[[], object]:
     return child(lambda: function(fd_of(name)))
 
 
-def ask_pipe(function: Callable[[int], object]) -> Callable[[], object]:
+def _ask_pipe(function: Callable[[int], object]) -> Callable[[], object]:
     return child(lambda: function(os.pipe()[0]))
 
 
-def ask_old_kernel() -> None:
-    setattr(_nsfs, "lib", FakeLib(pyns_ioctl_u64=ENOTTY))
+def _ask_old_kernel() -> None:
+    replace(_nsfs, lib=FakeLib(pyns_ioctl_u64=ENOTTY))
     lowlevel.ns_get_id(fd_of("net"))
 
 
@@ -54,31 +55,31 @@ def powerful() -> int:
     return 1 if TIER == "plain" else os.getppid()
 
 
-def look_into_process() -> None:
+def _look_into_process() -> None:
     lowlevel.pidfd_get_net_namespace(lowlevel.pidfd_open(powerful()))
 
 
-def open_of_process() -> None:
+def _open_of_process() -> None:
     Namespace.from_path(f"/proc/{powerful()}/ns/net")
 
 
-def take_descriptor() -> None:
+def _take_descriptor() -> None:
     lowlevel.pidfd_getfd(lowlevel.pidfd_open(powerful()), 0)
 
 
-def open_without_proc() -> None:
+def _open_without_proc() -> None:
     own_user()
     hide_proc()
     Namespace.from_path("/proc/self/ns/net")
 
 
-def open_lacking_type() -> None:
-    setattr(reach, "lib", FakeLib(pyns_own_namespace=lambda *_: -errno.ENOENT))
-    setattr(_proc, "namespace_types", lambda: ["net", "uts"])
+def _open_lacking_type() -> None:
+    replace(reach, lib=FakeLib(pyns_own_namespace=lambda *_: -errno.ENOENT))
+    replace(_proc, namespace_types=lambda: ["net", "uts"])
     Namespace.current("time")
 
 
-def without_descriptors(function: Callable[[], object]) -> Callable[[], object]:
+def _without_descriptors(function: Callable[[], object]) -> Callable[[], object]:
     def provoke() -> None:
         number = closed_fd()
         resource.setrlimit(resource.RLIMIT_NOFILE, (number, number))
@@ -87,7 +88,7 @@ def without_descriptors(function: Callable[[], object]) -> Callable[[], object]:
     return child(provoke)
 
 
-def call_filtered() -> None:
+def _call_filtered() -> None:
     refuse_calls(pidfd_open=errno.ENOSYS)
     lowlevel.pidfd_open(os.getpid())
 
@@ -95,14 +96,14 @@ def call_filtered() -> None:
 _PATH = "/proc/thread-self/ns/net"
 
 OPENING = [
-    Case("pidfd-no-ioctl", ask_pipe(lowlevel.pidfd_get_net_namespace),
+    Case("pidfd-no-ioctl", _ask_pipe(lowlevel.pidfd_get_net_namespace),
          UnsupportedError, errno.ENOTTY, "ioctl(PIDFD_GET_NAMESPACE)", ("net",),
          "older than Linux 6.11"),
-    Case("no-namespace", ask_pipe(lowlevel.ns_get_nstype), NotANamespaceError,
+    Case("no-namespace", _ask_pipe(lowlevel.ns_get_nstype), NotANamespaceError,
          errno.ENOTTY, "ioctl(NS_GET_NSTYPE)", (), "it is no namespace"),
     Case("open-no-namespace", lambda: Namespace.from_path("/dev/null", "net"),
          NotANamespaceError, errno.ENOTTY, "open", ("net",), "file is no namespace"),
-    Case("no-ioctl", child(ask_old_kernel), UnsupportedError, errno.ENOTTY,
+    Case("no-ioctl", child(_ask_old_kernel), UnsupportedError, errno.ENOTTY,
          "ioctl(NS_GET_ID)", (), "no such request"),
     Case("ioctl-other-type", ask(lowlevel.ns_get_parent, "uts"), WrongTypeError,
          errno.EINVAL, "ioctl(NS_GET_PARENT)", (), "of this type do not have it"),
@@ -112,7 +113,7 @@ OPENING = [
          errno.EINVAL, "ioctl(NS_GET_MNTNS_ID)", (), "do not have it"),
     Case("ioctl-other-type", ask(lowlevel.ns_mnt_get_info, "net"), WrongTypeError,
          errno.EINVAL, "ioctl(NS_MNT_GET_INFO)", ("mnt",), "do not have it"),
-    Case("process-look", child(look_into_process), NamespacePermissionError,
+    Case("process-look", child(_look_into_process), NamespacePermissionError,
          errno.EACCES, "ioctl(PIDFD_GET_NAMESPACE)", ("net",), "ptrace access"),
     Case("ioctl-outside", ask(lowlevel.ns_get_parent, "user"),
          NamespacePermissionError, errno.EPERM, "ioctl(NS_GET_PARENT)", (),
@@ -120,27 +121,27 @@ OPENING = [
     Case("ioctl-outside", ask(lowlevel.ns_get_userns, "user"),
          NamespacePermissionError, errno.EPERM, "ioctl(NS_GET_USERNS)", (),
          "outside the caller's own"),
-    Case("open-no-proc", child(open_without_proc), NoSuchNamespaceError,
+    Case("open-no-proc", child(_open_without_proc), NoSuchNamespaceError,
          errno.ENOENT, "open", (), "no /proc is mounted", own_user=True),
-    Case("open-lacks-type", child(open_lacking_type), UnsupportedError,
+    Case("open-lacks-type", child(_open_lacking_type), UnsupportedError,
          errno.ENOENT, "open", ("time",), "kernel was built without it"),
-    Case("open-refused", child(open_of_process), NamespacePermissionError,
+    Case("open-refused", child(_open_of_process), NamespacePermissionError,
          errno.EACCES, "open", (), "may not look into the process"),
     Case("no-such-file", lambda: Namespace.from_path("/nonexistent/net", "net"),
          NoSuchNamespaceError, errno.ENOENT, "open", ("net",)),
     Case("no-such-process", lambda: lowlevel.pidfd_open(dead_pid()),
          NoSuchProcessError, errno.ESRCH, "pidfd_open", (), "or is dead"),
-    Case("no-permission", child(take_descriptor), NamespacePermissionError,
+    Case("no-permission", child(_take_descriptor), NamespacePermissionError,
          errno.EPERM, "pidfd_getfd"),
-    Case("descriptors", without_descriptors(lambda: Namespace.from_path(_PATH)),
+    Case("descriptors", _without_descriptors(lambda: Namespace.from_path(_PATH)),
          NamespaceLimitError, errno.EMFILE, "open", (), "too many descriptors",
          "RLIMIT_NOFILE"),
-    Case("descriptors", without_descriptors(lambda: Namespace.current("net")),
+    Case("descriptors", _without_descriptors(lambda: Namespace.current("net")),
          NamespaceLimitError, errno.EMFILE, "open", ("net",), "too many descriptors",
          "RLIMIT_NOFILE"),
-    Case("descriptors", without_descriptors(lambda: Namespace.from_pid(1, "net")),
+    Case("descriptors", _without_descriptors(lambda: Namespace.from_pid(1, "net")),
          NamespaceLimitError, errno.EMFILE, "pidfd_open", (), "too many descriptors",
          "RLIMIT_NOFILE"),
-    Case("no-call", child(call_filtered), UnsupportedError, errno.ENOSYS,
+    Case("no-call", child(_call_filtered), UnsupportedError, errno.ENOSYS,
          "pidfd_open", (), "or a seccomp filter, does not have it"),
 ]  # fmt: skip

@@ -14,16 +14,13 @@ from containers import (
     HOSTNAME,
     MARKER,
     Container,
-    Tasks,
-    become_root,
     bwrap,
     container,
-    in_main_of_many,
-    in_worker,
-    link_of,
     netns,
 )
+from holding import become_root
 from support import identity, in_child, own, program
+from watching import Tasks, in_main_of_many, in_worker, link_of
 
 from pynamespaces import (
     IrreversibleError,
@@ -54,19 +51,20 @@ anywhere = pytest.mark.parametrize(
 @pytest.mark.parametrize("type", ENTERABLE)
 def test_enter_each(container: Container, type: TypeLike, run: Run[None]) -> None:
     """A thread enters each namespace of a container, and comes back exactly."""
+    expected = container.identity(type)
 
     def enter() -> None:
-        before, others = tasks.state(), tasks.others()
-        expected = container.identity(type)
-        assert expected != tasks.identity(type)
-        with target.enter(unshare_fs=True) as entered:
-            assert entered is target
-            assert tasks.identity(link_of(type)) == expected
+        with Tasks() as tasks:
+            before, others = tasks.state(), tasks.others()
+            assert expected != before[type]
+            with target.enter(unshare_fs=True) as entered:
+                assert entered is target
+                assert tasks.identity(link_of(type)) == expected
+                assert tasks.others() == others
+            assert tasks.state() == before
             assert tasks.others() == others
-        assert tasks.state() == before
-        assert tasks.others() == others
 
-    with closing(Namespace.from_pid(container.pid, type)) as target, Tasks() as tasks:
+    with closing(Namespace.from_pid(container.pid, type)) as target:
         run(enter)
 
 
@@ -74,23 +72,24 @@ def test_enter_each(container: Container, type: TypeLike, run: Run[None]) -> Non
 @anywhere
 def test_enter_all(container: Container, run: Run[None]) -> None:
     """A thread enters all that a container has but user, by one set, and comes back."""
+    expected = {type: container.identity(type) for type in ENTERABLE}
 
     def enter() -> None:
-        before = tasks.state()
-        expected = {type: container.identity(type) for type in ENTERABLE}
-        with members.enter(unshare_fs=True):
-            inside = {type: tasks.identity(link_of(type)) for type in ENTERABLE}
-        assert inside == expected
-        assert tasks.state() == before
+        with Tasks() as tasks:
+            before = tasks.state()
+            with members.enter(unshare_fs=True):
+                inside = {type: tasks.identity(link_of(type)) for type in ENTERABLE}
+            assert inside == expected
+            assert tasks.state() == before
 
-    with closing(container.namespaces()) as members, Tasks() as tasks:
+    with closing(container.namespaces()) as members:
         run(enter)
 
 
 @powerful
 @pytest.mark.parametrize("run", [in_main_of_many, in_worker], ids=["main", "worker"])
 def test_others_stay(container: Container, run: Run[None]) -> None:
-    """When a thread enters all six, no other thread moves, nor do their cwd and root."""
+    """When a thread enters all six, no other moves, nor do their cwd and root."""
 
     def enter() -> None:
         with Tasks() as tasks, closing(container.namespaces()) as members:
@@ -104,25 +103,27 @@ def test_others_stay(container: Container, run: Run[None]) -> None:
             changed = {name for name in before if inside[name] != before[name]}
             assert changed == {"root", "cwd", *map(link_of, ENTERABLE)}
 
-
     run(enter)
 
 
 @powerful
 def test_all_that_there_are(container: Container) -> None:
     """A set of all types leaves out what is shared, a user namespace of its own not."""
-    members = NamespaceSet.from_pid(container.pid)
-    with Tasks() as tasks:
-        before = tasks.state()
-        if "user" in container.types:
-            with pytest.raises(IrreversibleError, match="user"), members:
-                pass
-        else:
-            with members:
-                for type in container.types:
-                    assert tasks.identity(link_of(type)) == container.identity(type)
-        assert tasks.state() == before
-    members.close()
+    expected = {type: container.identity(type) for type in container.types}
+
+    def enter() -> None:
+        with Tasks() as tasks, closing(NamespaceSet.from_pid(container.pid)) as members:
+            before = tasks.state()
+            if "user" in expected:
+                with pytest.raises(IrreversibleError, match="user"), members:
+                    pass
+            else:
+                with members:
+                    for type, there in expected.items():
+                        assert tasks.identity(link_of(type)) == there
+            assert tasks.state() == before
+
+    in_child(enter)
 
 
 @powerful
@@ -162,7 +163,7 @@ def test_interfaces(container: Container) -> None:
         server = socket.create_server(("127.0.0.1", 0))
     with server:
         port = server.getsockname()[1]
-        with pytest.raises(OSError), socket.socket() as client:
+        with pytest.raises(ConnectionRefusedError), socket.socket() as client:
             client.connect(("127.0.0.1", port))
         with Namespace.from_pid(container.pid, "net"), socket.socket() as client:
             client.connect(("127.0.0.1", port))
@@ -228,7 +229,7 @@ def test_unprivileged_for_good(tmp_path: Path) -> None:
     with bwrap(tmp_path) as sandbox:
         if "user" not in sandbox.types:
             pytest.skip("bubblewrap has not made a user namespace")
-        types = ("user", "net", "uts", "ipc", "mnt")
+        types: tuple[TypeLike, ...] = ("user", "net", "uts", "ipc", "mnt")
         expected = {type: sandbox.identity(type) for type in types}
 
         def move() -> dict[str, tuple[int, int]]:
@@ -250,7 +251,8 @@ def test_no_way_back(tmp_path: Path) -> None:
             become_root()
             with Tasks() as tasks:
                 before = tasks.state()
-                for target in (members, *members.values()):
+                targets: list[NamespaceSet | Namespace] = [members, *members.values()]
+                for target in targets:
                     with pytest.raises(IrreversibleError, match="call"), target:
                         pass
                 assert tasks.state() == before
@@ -267,17 +269,16 @@ def test_named_netns(netns: str, run: Run[None]) -> None:
     subprocess.run([ip, "-n", netns, "link", "set", "lo", "up"], check=True)
 
     def enter() -> None:
-        before = tasks.state()
-        with Namespace.from_path(path, "net") as blue:
-            assert isinstance(blue, NetNamespace)
-            assert tasks.identity("net") == identity(path)
-            command = [ip, "netns", "identify"]
-            found = subprocess.run(command, check=True, capture_output=True, text=True)
-            assert found.stdout.split() == [netns]
-        assert tasks.state() == before
+        with Tasks() as tasks:
+            before = tasks.state()
+            with Namespace.from_path(path, "net") as blue:
+                assert isinstance(blue, NetNamespace)
+                assert tasks.identity("net") == identity(path)
+                found = subprocess.check_output([ip, "netns", "identify"], text=True)
+                assert found.split() == [netns]
+            assert tasks.state() == before
 
-    with Tasks() as tasks:
-        run(enter)
+    run(enter)
 
 
 @pytest.mark.tier("root")

@@ -10,9 +10,15 @@ from pathlib import Path
 
 import pytest
 from support import identity, in_child, own, own_all
-from test_entering import POWER, beside_thread, fresh, in_thread, without
+from targets import POWER, beside_thread, fresh, in_thread, without
 
-from pynamespaces import IrreversibleError, MultithreadedError, Namespace, setns, unshare
+from pynamespaces import (
+    IrreversibleError,
+    MultithreadedError,
+    Namespace,
+    setns,
+    unshare,
+)
 
 CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 1, 2
 MS_BIND, MS_REC, MS_PRIVATE = 4096, 16384, 1 << 18

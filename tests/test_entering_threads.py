@@ -1,23 +1,23 @@
-"""Entering by many threads, by forked children, and where the kernel wants no thread."""
+"""Entering by many threads and forked children, and where there may be no thread."""
 
 import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 
 import pytest
 from support import identity, in_child, own, own_all
-from test_entering import (
+from targets import (
     PER_THREAD,
     POWER,
     TYPES,
+    WAYS,
+    Runner,
     beside_thread,
     fresh,
     here,
-    holder,
     in_thread,
-    link,
 )
 
 from pynamespaces import (
@@ -27,8 +27,6 @@ from pynamespaces import (
     TypeLike,
     unshare,
 )
-
-Runner = Callable[[Callable[[], object]], object]
 
 
 @POWER
@@ -106,27 +104,56 @@ def test_threads_leave_no_descriptor(type: TypeLike) -> None:
         with namespace:
             pass
 
-    def count() -> list[list[int]]:
+    def count() -> list[list[str]]:
+        visit()
         before = descriptors()
         for _ in range(50):
             thread = threading.Thread(target=visit)
             thread.start()
             thread.join()
-        # The end of a thread goes on for a moment after it was joined.
-        while len(os.listdir("/proc/self/task")) > 1:
-            os.sched_yield()
+        wait_for_threads()
         return [before, descriptors()]
 
     with fresh(type) as namespace:
-        visit()
         before, after = in_child(count)
     assert before == after
 
 
-def descriptors() -> list[int]:
-    """Return the open descriptors of this process."""
-    numbers = [int(name) for name in os.listdir("/proc/self/fd")]
-    return sorted(number for number in numbers if os.path.exists(f"/dev/fd/{number}"))
+@POWER
+@pytest.mark.parametrize("type", ["cgroup", "ipc", "net", "uts"])
+def test_ended_thread_keeps_no_home(type: TypeLike) -> None:
+    """A home that only an ended thread had is not kept alive by a descriptor."""
+
+    def emigrate() -> str:
+        unshare(type)
+        home = own_all()[type]
+        with namespace:
+            assert here(type) == identity(namespace.fileno())
+        assert own_all()[type] == home
+        return home
+
+    def count() -> None:
+        homes = [in_thread(emigrate) for _ in range(5)]
+        wait_for_threads()
+        assert not set(homes) & set(descriptors())
+
+    with fresh(type) as namespace:
+        in_child(count)
+
+
+def wait_for_threads() -> None:
+    """Wait for the end of joined threads, which goes on for a moment."""
+    while len(os.listdir("/proc/self/task")) > 1:
+        os.sched_yield()
+
+
+def descriptors() -> list[str]:
+    """Return what the open descriptors of this process are."""
+    found = []
+    for name in os.listdir("/proc/self/fd"):
+        with suppress(FileNotFoundError):  # The directory that is being listed.
+            found.append(os.readlink(f"/proc/self/fd/{name}"))
+    return sorted(found)
 
 
 @POWER
@@ -191,6 +218,29 @@ def test_child_has_its_own_home(run: Runner, type: TypeLike) -> None:
 
     reader, writer = os.pipe()
     with open(reader), open(writer), fresh(type) as first, fresh(type) as second:
+        run(visit)
+
+
+@POWER
+@pytest.mark.parametrize("run", [in_child, in_thread, beside_thread])
+def test_fork_inside_pid(run: Runner) -> None:
+    """A child born in a pid namespace is there for good; leaving is no error to it."""
+
+    def leave() -> None:
+        target = identity(namespace.fileno())
+        namespace.__exit__(None, None, None)
+        assert own("pid") == here("pid") == target
+        with namespace:
+            assert here("pid") == target
+        assert in_child(lambda: own("pid")) == target
+
+    def visit() -> None:
+        before = own_all()
+        with namespace:
+            in_child(leave)
+        assert own_all() == before
+
+    with fresh("pid") as namespace:
         run(visit)
 
 
@@ -268,11 +318,22 @@ def test_time_with_threads(run: Runner) -> None:
             with pytest.raises(MultithreadedError) as caught, entry:
                 pass
             assert caught.value.types == ("time",)
-            assert any(word in str(caught.value) for word in ("call", "run", "exec"))
         assert own_all() == before
 
     with fresh("time") as namespace:
         in_own_time(lambda: run(enter))
+
+
+@POWER
+def test_time_refusal_names_the_way() -> None:
+    """The refusal because of threads names what works: call, run or an executor."""
+
+    def enter() -> None:
+        with pytest.raises(MultithreadedError, match=WAYS), namespace:
+            pass
+
+    with fresh("time") as namespace:
+        in_own_time(lambda: beside_thread(enter))
 
 
 @POWER
@@ -317,5 +378,5 @@ def test_pending_time_hinders_no_other(type: TypeLike) -> None:
             assert here(type) == identity(namespace.fileno())
         assert own_all() == before
 
-    with holder(type) as pid, closing(Namespace.from_path(link(pid, type))) as namespace:
+    with fresh(type) as namespace:
         in_child(visit)

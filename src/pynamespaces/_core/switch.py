@@ -86,6 +86,11 @@ def _refusal(result: int, types: tuple[NamespaceType, ...]) -> Exception:
         return _no_way_back(types[0])
     if number == lib.PYNS_EPENDING:
         return _cannot_put_back(types[0])
+    if number == lib.PYNS_ESEARCH:
+        return IrreversibleError(
+            f"the caller may not search its own directory {path!r}, so it could not "
+            "come back to it"
+        )
     if number == lib.PYNS_ECLOSED:
         return ClosedNamespaceError(f"the {types[0]} namespace has been closed")
     filename = path.format(type=types[0]) if path else None

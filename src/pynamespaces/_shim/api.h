@@ -11,6 +11,7 @@ enum pyns_refusal {
     PYNS_EORDER = 4098,  /* the top of this thread's stack is not the owner's */
     PYNS_EPENDING = 4099, /* its children are due in a namespace not to be had again */
     PYNS_ECLOSED = 4100, /* the target's descriptor was closed */
+    PYNS_ESEARCH = 4101, /* its root or working directory may not be searched */
 };
 
 /* Which system call the last enter, leave or unshare of this thread ended in. */

@@ -8,8 +8,9 @@
 static int go_back(struct thread *thread, const struct frame *frame, int from,
                    int until) {
     int failure = 0, step = PYNS_STEP_NONE, nstype = 0;
+    int inherited = frame->epoch != pyns_epoch();
     for (int i = until - 1; i >= from; i--) {
-        int result = pyns_go_home(thread, &frame->homes[i]);
+        int result = pyns_go_home(thread, &frame->homes[i], inherited);
         if (result < 0 && !failure) {
             failure = result;
             step = thread->last_step;
@@ -37,6 +38,7 @@ static struct frame *next_frame(struct thread *thread, uintptr_t owner) {
     }
     struct frame *frame = &thread->frames[thread->depth];
     frame->owner = owner;
+    frame->epoch = pyns_epoch();
     frame->count = 0;
     return frame;
 }

@@ -66,17 +66,19 @@ static int check_time_children(struct thread *thread, int index, int home) {
     return result;
 }
 
-/* Open the root and working directories, which setns moves to the target's top. */
+/* Open the root and working directories, which setns moves to the target's top. They
+ * are looked up by ".", which needs the right to search them, as coming back does. */
 static int save_directories(struct thread *thread, struct home *home) {
+    const int flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
     thread->last_step = PYNS_STEP_ROOT;
-    home->root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (home->root < 0)
-        return -errno;
-    thread->last_step = PYNS_STEP_CWD;
-    home->cwd = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (home->cwd < 0) /* Perhaps not searchable; the link needs no such right. */
-        home->cwd = open("/proc/thread-self/cwd", O_PATH | O_CLOEXEC);
-    return home->cwd < 0 ? -errno : 0;
+    home->root = open("/.", flags);
+    if (home->root >= 0) {
+        thread->last_step = PYNS_STEP_CWD;
+        home->cwd = open(".", flags);
+    }
+    if (home->cwd >= 0)
+        return 0;
+    return errno == EACCES ? -PYNS_ESEARCH : -errno;
 }
 
 /* Open the namespace where the thread is. 1: it is the target, and was closed. */
@@ -131,11 +133,16 @@ int pyns_save_home(struct thread *thread, int nstype, struct pyns_target *target
     return result;
 }
 
-int pyns_go_home(struct thread *thread, const struct home *home) {
+/* Go back; `inherited`: it was a parent of this process that entered. */
+int pyns_go_home(struct thread *thread, const struct home *home, int inherited) {
     thread->last_type = home->nstype;
     thread->last_step = PYNS_STEP_SETNS;
-    if (setns(home->fd, home->nstype) < 0)
-        return -errno;
+    if (setns(home->fd, home->nstype) < 0) {
+        /* A child forked inside was born in the target. It can never leave that, and
+         * its own children are due there already. */
+        int born_there = home->nstype == CLONE_NEWPID && errno == EINVAL && inherited;
+        return born_there ? 0 : -errno;
+    }
     if (home->nstype != CLONE_NEWNS)
         return 0;
     /* setns landed on the topmost mount over "/", which need not be the old root,

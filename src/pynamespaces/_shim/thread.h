@@ -16,6 +16,7 @@ struct home {
 
 struct frame {
     uintptr_t owner;
+    unsigned int epoch; /* of the process that entered */
     int count;
     struct home homes[MAX_TYPES];
 };
@@ -72,6 +73,6 @@ uint64_t pyns_unique_of(int fd);
 int pyns_same_namespace(int fd, uint64_t unique, const struct pyns_target *target);
 int pyns_save_home(struct thread *thread, int nstype, struct pyns_target *target,
                    struct home *home);
-int pyns_go_home(struct thread *thread, const struct home *home);
+int pyns_go_home(struct thread *thread, const struct home *home, int inherited);
 
 #endif
