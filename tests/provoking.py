@@ -60,14 +60,19 @@ def check(result: int) -> int:
     return result
 
 
-def _install(actions: dict[str, int], flags: int = 0) -> int:
+def _return_where(value: int, action: int) -> bytes:
+    """Compare what was loaded last, in the words of BPF."""
+    jump, end = (0x15, 0, 1, value), (0x06, 0, 0, action)
+    return struct.pack("HBBI", *jump) + struct.pack("HBBI", *end)
+
+
+def _load(offset: int) -> bytes:
+    return struct.pack("HBBI", 0x20, 0, 0, offset)
+
+
+def _install(program: bytes, flags: int = 0) -> int:
     """Watch the calling thread's system calls, for good."""
     check(libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
-    # BPF: load the number; for each, return the action where it is equal.
-    program = struct.pack("HBBI", 0x20, 0, 0, 0)
-    for name, action in actions.items():
-        program += struct.pack("HBBI", 0x15, 0, 1, _SYSCALLS[name])
-        program += struct.pack("HBBI", 0x06, 0, 0, action)
     program += struct.pack("HBBI", 0x06, 0, 0, _RET_ALLOW)
     room = ctypes.create_string_buffer(program)
     header = struct.pack("HP", len(program) // 8, ctypes.addressof(room))
@@ -77,12 +82,26 @@ def _install(actions: dict[str, int], flags: int = 0) -> int:
 
 def refuse_calls(**errors: int) -> None:
     """Have the kernel answer system calls with these errnos, for good."""
-    _install({name: _RET_ERRNO | number for name, number in errors.items()})
+    program = _load(0)
+    for name, number in errors.items():
+        program += _return_where(_SYSCALLS[name], _RET_ERRNO | number)
+    _install(program)
+
+
+def refuse_ioctl(request: int, number: int) -> None:
+    """Have the kernel answer one request with this errno, for good."""
+    answer = _return_where(request, _RET_ERRNO | number)
+    # Where the call is no ioctl, jump over the look at its second argument.
+    jump = struct.pack("HBBI", 0x15, 0, 1 + len(answer) // 8, _SYSCALLS["ioctl"])
+    _install(_load(0) + jump + _load(24) + answer)
 
 
 def hand_over_calls(*names: str) -> int:
     """Let these calls of the thread wait until the descriptor returned is asked."""
-    return _install(dict.fromkeys(names, _RET_USER_NOTIF), _NEW_LISTENER)
+    program = _load(0)
+    for name in names:
+        program += _return_where(_SYSCALLS[name], _RET_USER_NOTIF)
+    return _install(program, _NEW_LISTENER)
 
 
 def drop_capabilities(*numbers: int) -> None:

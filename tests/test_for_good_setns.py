@@ -203,9 +203,11 @@ def test_setns_in_thread() -> None:
                 assert tasks.state() == before
             assert tasks.state() == before
 
-    with holder("uts") as target:
-        with closing(Namespace.from_pid(target.pid, "uts")) as namespace:
-            in_worker(change)
+    with (
+        holder("uts") as target,
+        closing(Namespace.from_pid(target.pid, "uts")) as namespace,
+    ):
+        in_worker(change)
 
 
 def test_setns_closed() -> None:

@@ -5,7 +5,7 @@ from types import FunctionType
 
 import pytest
 
-from pynamespaces import _lib
+from pynamespaces import Namespace, NamespaceType, _lib
 from pynamespaces._ffi import ffi
 from pynamespaces._ffi import lib as built
 
@@ -71,12 +71,14 @@ def test_records(protocol: type[object], struct: str) -> None:
     assert all(field.type.kind == "primitive" for _, field in fields)
 
 
-def test_new_target() -> None:
-    """A record is made with each fact in its place."""
-    target = _lib.new_target(3, 0x40000000, (4, 4026531840, 2**64 - 1))
-    assert (target.fd, target.nstype) == (3, 0x40000000)
-    assert (target.dev, target.ino) == (4, 4026531840)
-    assert (target.unique, target.owner) == (2**64 - 1, 0)
+@pytest.mark.parametrize("type", ["net", "uts", "user"])
+def test_target_of_a_namespace(type: str) -> None:
+    """What the shim enters by has each fact of the namespace in its place."""
+    namespace = Namespace.current(NamespaceType(type))
+    target, facts = namespace.target(), namespace.id
+    assert (target.fd, target.nstype) == (namespace.fileno(), namespace.type.flag)
+    assert (target.dev, target.ino) == (facts.dev, facts.ino)
+    assert target.unique == (facts.unique or 0)
 
 
 def test_new_ints() -> None:

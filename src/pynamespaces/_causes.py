@@ -8,7 +8,7 @@ table that puts them together.
 
 import errno
 import os
-import threading
+from _thread import get_native_id
 from collections.abc import Callable
 from typing import Final, NamedTuple, TypeAlias
 
@@ -44,7 +44,7 @@ def shares_fs(failure: Failure | None = None) -> bool:
 
     Where :manpage:`kcmp(2)` is not to be had, threads are taken to share them.
     """
-    own = threading.get_native_id()
+    own = get_native_id()
     others = [task for task in _proc.task_ids() or () if task != own]
     # 1, 2 and 3 are three ways of being different.
     answers = [lib.pyns_kcmp(own, task, lib.KCMP_FS) for task in others]

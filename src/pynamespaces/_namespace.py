@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, NoReturn, Self, cast
 
 from . import lowlevel
 from ._core import reach, switch
-from ._lib import Target, new_target
+from ._lib import Target
 from ._openers import Openers
 from ._types import NamespaceId, NamespaceType, TypeLike, override
 from .errors import ClosedNamespaceError
@@ -73,14 +73,13 @@ class Namespace(Openers, switch.Enterable):
     def from_own_fd(cls, fd: int) -> Namespace:
         """Make an object that owns *fd*, which is closed if that fails."""
         try:
-            identity = reach.identify(fd)
+            target, identity = reach.identify(fd)
             kind = cls if cls._type is identity.type else _kinds[identity.type]
             self = object.__new__(kind)
-            facts = (identity.dev, identity.ino, identity.unique or 0)
-            self._target = new_target(fd, identity.type.flag, facts)
         except BaseException:
             os.close(fd)
             raise
+        self._target = target
         self._id = identity
         self._types = (identity.type,)
         return self
@@ -148,7 +147,7 @@ class Namespace(Openers, switch.Enterable):
         self.fileno()
         now = reach.open_current(self.type)
         try:
-            return reach.identify(now) == self._id
+            return reach.identify(now)[1] == self._id
         finally:
             os.close(now)
 

@@ -1,6 +1,5 @@
 """From a process, a path, a descriptor or the calling thread to a namespace file."""
 
-import contextlib
 import errno
 import fcntl
 import os
@@ -8,7 +7,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from .. import _proc, lowlevel
-from .._lib import lib
+from .._lib import Target, lib, new_target
 from .._refusals import from_errno, wrong_type
 from .._types import NamespaceId, NamespaceType
 from ..errors import SystemCallError
@@ -29,20 +28,17 @@ _PIDFD_REQUESTS: dict[NamespaceType, Callable[[Descriptor], int]] = {
 }
 
 
-def identify(fd: int) -> NamespaceId:
+def identify(fd: int) -> tuple[Target, NamespaceId]:
     """
-    Say which namespace a descriptor is.
+    Say which namespace a descriptor is, to the shim and to Python.
 
     Raises:
         NotANamespaceError: It is none.
     """
-    type = NamespaceType.from_flag(lowlevel.ns_get_nstype(fd))
-    facts = os.fstat(fd)
-    try:
-        unique = lowlevel.ns_get_id(fd)
-    except SystemCallError:
-        unique = None  # Before Linux 6.18.
-    return NamespaceId(type, facts.st_dev, facts.st_ino, unique)
+    target = new_target()
+    check(lib.pyns_identify(fd, target), "ioctl(NS_GET_NSTYPE)", fd=fd)
+    type = NamespaceType.from_flag(target.nstype)
+    return target, NamespaceId(type, target.dev, target.ino, target.unique or None)
 
 
 def open_current(type: NamespaceType, *, for_children: bool = False) -> int:
@@ -114,9 +110,9 @@ def _open_by_link(pidfd: int, type: NamespaceType) -> int:
 
 
 def _require_alive(pidfd: int) -> None:
-    # Not permitted: alive, and another user's.
-    with contextlib.suppress(PermissionError):
-        lowlevel.pidfd_send_signal(pidfd, 0)
+    result = lib.pyns_pidfd_send_signal(pidfd, 0, 0)
+    if result != -errno.EPERM:  # That is: alive, and another user's.
+        check(result, "pidfd_send_signal", fd=pidfd)
 
 
 def _open_of_thread(tid: int, type: NamespaceType) -> int:

@@ -1,6 +1,5 @@
 """The threads of this process, as the kernel counts them."""
 
-import threading
 import time
 from typing import Final
 
@@ -14,6 +13,8 @@ _PAUSE: Final = 0.0005
 
 def _running_in_python(tasks: list[int]) -> int:
     """Return how many of the threads Python knows to be running."""
+    import threading  # Not needed by those who only import this package.
+
     return sum(thread.native_id in tasks for thread in threading.enumerate())
 
 

@@ -70,6 +70,7 @@ int pyns_loopback_up(void);
 /* nsfs.c: namespace files, their ioctls and their handles */
 int pyns_open_namespace(const char *path);
 int pyns_is_nsfs(int fd);
+int pyns_identify(int fd, struct pyns_target *target);
 int pyns_ioctl(int fd, unsigned int request, unsigned long argument);
 int pyns_ioctl_u32(int fd, unsigned int request, uint32_t *result);
 int pyns_ioctl_u64(int fd, unsigned int request, uint64_t *result);

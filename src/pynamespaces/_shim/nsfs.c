@@ -14,25 +14,38 @@ int pyns_is_nsfs(int fd) {
 /* Open a namespace file. -ENOTTY when the path leads to anything else, which is
  * then not opened: opening a FIFO blocks, and opening a device can act on it. */
 int pyns_open_namespace(const char *path) {
-    int probe = open(path, O_PATH | O_CLOEXEC);
-    if (probe < 0)
+    struct statfs facts;
+    if (statfs(path, &facts) < 0)
         return -errno;
-    int is_nsfs = pyns_is_nsfs(probe);
-    close(probe);
-    if (is_nsfs <= 0)
-        return is_nsfs < 0 ? is_nsfs : -ENOTTY;
+    if ((uint32_t)facts.f_type != NSFS_MAGIC)
+        return -ENOTTY;
 
-    /* The path may have been replaced since, so the flags stay harmless, and the
-     * result is checked again. Reopening the probe would need a mounted /proc. */
+    /* The path may have been replaced since, so the flags are harmless, and the
+     * result is checked again. */
     int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     if (fd < 0)
         return -errno;
-    is_nsfs = pyns_is_nsfs(fd);
+    int is_nsfs = pyns_is_nsfs(fd);
     if (is_nsfs <= 0) {
         close(fd);
         return is_nsfs < 0 ? is_nsfs : -ENOTTY;
     }
     return fd;
+}
+
+/* Fill in which namespace fd is. -ENOTTY: it is none. */
+int pyns_identify(int fd, struct pyns_target *target) {
+    struct stat facts;
+    int nstype = PYNS_RESULT(ioctl(fd, NS_GET_NSTYPE));
+    if (nstype < 0)
+        return nstype;
+    if (fstat(fd, &facts) < 0)
+        return -errno;
+    *target = (struct pyns_target){
+        .fd = fd, .nstype = nstype, .dev = facts.st_dev, .ino = facts.st_ino};
+    /* Before Linux 6.18 it stays 0. */
+    (void)ioctl(fd, NS_GET_ID, &target->unique);
+    return 0;
 }
 
 int pyns_ioctl(int fd, unsigned int request, unsigned long argument) {

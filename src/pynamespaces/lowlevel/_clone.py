@@ -1,6 +1,5 @@
 """:manpage:`clone3(2)` in the manner of fork."""
 
-import signal
 import sys
 from collections.abc import Sequence
 
@@ -25,7 +24,7 @@ _REFUSED = (
 def clone3(
     flags: int = 0,
     *,
-    exit_signal: int = signal.SIGCHLD,
+    exit_signal: int = lib.SIGCHLD,
     cgroup: Descriptor | None = None,
     set_tid: Sequence[int] = (),
 ) -> tuple[int, int]:
