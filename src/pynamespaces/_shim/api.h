@@ -12,6 +12,7 @@ enum pyns_refusal {
     PYNS_EPENDING = 4099, /* its children are due in a namespace not to be had again */
     PYNS_ECLOSED = 4100, /* the target's descriptor was closed */
     PYNS_ESEARCH = 4101, /* its root or working directory may not be searched */
+    PYNS_ETHREADS = 4102, /* not yet, for threads that may be about to end */
 };
 
 /* Which system call the last enter, leave or unshare of this thread ended in. */
@@ -47,11 +48,13 @@ struct pyns_mnt_info {
 int pyns_own_namespace(int nstype, int for_children);
 int pyns_enter(struct pyns_target *target);
 int pyns_enter_all(uintptr_t owner, struct pyns_target **targets, int count,
-                   int pidfd, int unshare_fs);
+                   int unshare_fs);
 int pyns_unshare_scoped(uintptr_t owner, unsigned int flags);
 int pyns_leave(uintptr_t owner);
 int pyns_leave_target(struct pyns_target *target);
-int pyns_undo(void);
+int pyns_leave_finally(void);
+int pyns_undo(int depth);
+int pyns_stay(uintptr_t owner);
 int pyns_last_step(void);
 int pyns_last_type(void);
 int pyns_lost(void);
@@ -64,12 +67,14 @@ int pyns_pidfd_open(int pid, unsigned int flags);
 int pyns_pidfd_send_signal(int pidfd, int signal, unsigned int flags);
 int pyns_pidfd_getfd(int pidfd, int targetfd, unsigned int flags);
 int pyns_kcmp(int pid1, int pid2, int type);
+int pyns_is_alone(void);
 int pyns_make_private(void);
 int pyns_loopback_up(void);
 
 /* nsfs.c: namespace files, their ioctls and their handles */
 int pyns_open_namespace(const char *path);
 int pyns_is_nsfs(int fd);
+int pyns_is_procfs(int fd);
 int pyns_identify(int fd, struct pyns_target *target);
 int pyns_ioctl(int fd, unsigned int request, unsigned long argument);
 int pyns_ioctl_u32(int fd, unsigned int request, uint32_t *result);

@@ -4,7 +4,7 @@
  * thread held it would wait for ever. So the GIL is taken back first, and the
  * interpreter's own fork protocol is followed. Its functions are part of the stable
  * ABI and are found at run time: the shim needs no Python.h. */
-#include "compat.h"
+#include "thread.h"
 
 #include <dlfcn.h>
 
@@ -78,10 +78,13 @@ int pyns_clone3(uint64_t flags, int exit_signal, int cgroup, const int *set_tid,
     if (pid < 0 && errno == ENOSYS)
         pid = old_clone(&arguments, pidfd);
     int error = errno;
-    if (pid == 0)
+    if (pid == 0) {
+        /* No handler of pthread_atfork has run. */
+        pyns_cool_down();
         protocol.after_child();
-    else
+    } else {
         protocol.after_parent();
+    }
     protocol.release(state);
     return pid < 0 ? -error : (int)pid;
 }

@@ -132,6 +132,14 @@ struct mnt_ns_info {
 #ifndef NS_GET_ID
 #define NS_GET_ID _IOR(NSIO, 13, uint64_t)
 #endif
+/* linux/magic.h */
+#ifndef PROC_SUPER_MAGIC
+#define PROC_SUPER_MAGIC 0x9fa0
+#endif
+/* sys/mman.h: Linux 4.14 */
+#ifndef MADV_WIPEONFORK
+#define MADV_WIPEONFORK 18
+#endif
 /* fcntl.h: open_by_handle_at(2) on namespaces, Linux 6.18 */
 #ifndef FD_NSFS_ROOT
 #define FD_NSFS_ROOT (-10003)

@@ -3,19 +3,46 @@
 
 #include <stdlib.h>
 
-/* Go back by homes from..until of a frame, the last first. A way back that fails
- * does not keep the others from being tried: less is lost. */
-static int go_back(struct thread *thread, const struct frame *frame, int from,
-                   int until) {
+/* A thread that was joined counts for a moment longer, and the kernel refuses to a
+ * process with threads what it would do a moment later. */
+static int is_due_to_threads(const struct home *home, int result) {
+    return (home->nstype == CLONE_NEWNS && result == -EINVAL) ||
+           (home->nstype == CLONE_NEWTIME && result == -EUSERS);
+}
+
+/* Go back by one home. `final`: not to be tried again. Then a thread that shares its
+ * root and working directory with one that was started inside parts from it: that
+ * one stays inside, and this one comes home. */
+static int go_back_once(struct thread *thread, const struct home *home, int inherited,
+                        int final) {
+    int result = pyns_go_home(thread, home, inherited);
+    if (result == 0 || !is_due_to_threads(home, result))
+        return result;
+    if (!final)
+        return -PYNS_ETHREADS;
+    if (home->nstype == CLONE_NEWNS && unshare(CLONE_FS) == 0)
+        return pyns_go_home(thread, home, inherited);
+    return result;
+}
+
+/* Go back by all homes of a frame, the last first, and forget them. A way back that
+ * fails does not keep the others from being tried: less is lost. -PYNS_ETHREADS: the
+ * frame holds what remains. */
+static int go_back(struct thread *thread, struct frame *frame, int final) {
     int failure = 0, step = PYNS_STEP_NONE, nstype = 0;
     int inherited = frame->epoch != pyns_epoch();
-    for (int i = until - 1; i >= from; i--) {
-        int result = pyns_go_home(thread, &frame->homes[i], inherited);
+    while (frame->count > 0) {
+        struct home *home = &frame->homes[frame->count - 1];
+        int result = go_back_once(thread, home, inherited, final);
+        if (result == -PYNS_ETHREADS)
+            return result;
         if (result < 0 && !failure) {
             failure = result;
             step = thread->last_step;
             nstype = thread->last_type;
         }
+        pyns_close_home(home);
+        frame->count--;
     }
     if (failure) {
         thread->lost = -failure;
@@ -40,6 +67,7 @@ static struct frame *next_frame(struct thread *thread, uintptr_t owner) {
     frame->owner = owner;
     frame->epoch = pyns_epoch();
     frame->count = 0;
+    frame->orphaned = 0;
     return frame;
 }
 
@@ -48,7 +76,6 @@ static int begin(uintptr_t owner, struct thread **thread, struct frame **frame) 
     *thread = pyns_self();
     if (!*thread)
         return -ENOMEM;
-    (*thread)->fresh = 0;
     (*thread)->last_type = 0;
     (*thread)->last_step = PYNS_STEP_MEMORY;
     if ((*thread)->lost)
@@ -57,27 +84,32 @@ static int begin(uintptr_t owner, struct thread **thread, struct frame **frame) 
     return *frame ? 0 : -ENOMEM;
 }
 
-static int commit(struct thread *thread) {
-    thread->depth++;
-    thread->fresh = 1;
-    return 0;
-}
-
-static int switch_to(struct thread *thread, const struct pyns_target *target,
-                     int unshare_fs) {
+/* Enter one namespace whose home is saved. */
+static int switch_to(struct thread *thread, struct pyns_target *target,
+                     const struct home *home, int unshare_fs) {
+    int fd = __atomic_load_n(&target->fd, __ATOMIC_ACQUIRE);
     thread->last_type = target->nstype;
     thread->last_step = PYNS_STEP_SETNS;
-    if (setns(target->fd, target->nstype) == 0)
-        return 0;
+    int result = PYNS_RESULT(setns(fd, target->nstype));
     /* Permission is checked before the shared root and working directory are, so
      * these are parted only when that is all that is in the way. */
-    if (errno != EINVAL || target->nstype != CLONE_NEWNS || !unshare_fs)
-        return -errno;
-    thread->last_step = PYNS_STEP_UNSHARE;
-    if (unshare(CLONE_FS) < 0)
-        return -errno;
-    thread->last_step = PYNS_STEP_SETNS;
-    return PYNS_RESULT(setns(target->fd, target->nstype));
+    if (result == -EINVAL && target->nstype == CLONE_NEWNS && unshare_fs) {
+        thread->last_step = PYNS_STEP_UNSHARE;
+        result = PYNS_RESULT(unshare(CLONE_FS));
+        if (result == 0) {
+            thread->last_step = PYNS_STEP_SETNS;
+            result = PYNS_RESULT(setns(fd, target->nstype));
+        }
+    }
+    /* Python marks a handle as closed before it closes it. So if it is not marked
+     * now, the number was the namespace's all along. */
+    if (__atomic_load_n(&target->fd, __ATOMIC_ACQUIRE) == fd)
+        return result;
+    if (result == 0 && (result = pyns_go_home(thread, home, 0)) < 0) {
+        thread->lost = -result;
+        return -PYNS_ELOST;
+    }
+    return -PYNS_ECLOSED;
 }
 
 int pyns_enter(struct pyns_target *target) {
@@ -88,78 +120,42 @@ int pyns_enter(struct pyns_target *target) {
         return result;
     struct home *home = &frame->homes[0];
     result = pyns_save_home(thread, target->nstype, target, home);
-    if (result == 1)
-        return commit(thread);
+    if (result == 0) {
+        result = switch_to(thread, target, home, 0);
+        if (result == 0)
+            frame->count = 1;
+        else
+            pyns_close_home(home);
+    }
     if (result < 0)
         return result;
-    result = switch_to(thread, target, 0);
-    if (result < 0) {
-        pyns_close_home(home);
+    thread->depth++;
+    return 0;
+}
+
+/* Enter all whose homes are saved in frame. On failure nothing has changed, or the
+ * thread is lost. */
+static int enter_saved(struct thread *thread, struct frame *frame,
+                       struct pyns_target **targets, int unshare_fs) {
+    int saved = frame->count;
+    for (int i = 0; i < saved; i++) {
+        int result = switch_to(thread, targets[i], &frame->homes[i], unshare_fs);
+        if (result == 0)
+            continue;
+        int step = thread->last_step, nstype = thread->last_type;
+        for (int j = i; j < saved; j++)
+            pyns_close_home(&frame->homes[j]);
+        frame->count = i;
+        if (go_back(thread, frame, 1) < 0)
+            return -PYNS_ELOST;
+        thread->last_step = step;
+        thread->last_type = nstype;
         return result;
     }
-    frame->count = 1;
-    return commit(thread);
-}
-
-/* Enter several by one setns(2), which changes all or nothing. Never mnt, whose
- * pidfd form moves the root and working directory of every thread of the process
- * when another type comes with it. 0, or negative: nothing changed, go one by one. */
-static int enter_by_pidfd(struct thread *thread, struct frame *frame,
-                          struct pyns_target **targets, int from, int pidfd) {
-    int mask = 0;
-    for (int i = from; i < frame->count; i++)
-        mask |= targets[i]->nstype;
-    if (frame->count - from < 2 || mask & CLONE_NEWNS || setns(pidfd, mask) < 0)
-        return -1;
-    /* The process may have moved on since the targets were opened. */
-    for (int i = from; i < frame->count; i++) {
-        int index = pyns_index_of(targets[i]->nstype);
-        int fd = pyns_open_own_surely(thread, index, targets[i]->nstype == CLONE_NEWPID);
-        int right = fd >= 0 && pyns_same_namespace(fd, pyns_unique_of(fd), targets[i]);
-        pyns_close(fd);
-        if (right)
-            continue;
-        (void)go_back(thread, frame, from, frame->count);
-        return -1;
-    }
     return 0;
 }
 
-/* Enter all that are saved in frame. On failure nothing has changed, or the thread
- * is lost. */
-static int enter_saved(struct thread *thread, struct frame *frame,
-                       struct pyns_target **targets, int pidfd, int unshare_fs) {
-    int moved = 0;
-    /* mnt is refused most often and is not for the pidfd; the caller puts it first. */
-    while (moved < frame->count && targets[moved]->nstype == CLONE_NEWNS) {
-        int result = switch_to(thread, targets[moved], unshare_fs);
-        if (result < 0)
-            return result;
-        moved++;
-    }
-    if (pidfd >= 0) {
-        if (enter_by_pidfd(thread, frame, targets, moved, pidfd) == 0)
-            return 0;
-        if (thread->lost) {
-            (void)go_back(thread, frame, 0, moved);
-            return -PYNS_ELOST;
-        }
-    }
-    for (; moved < frame->count; moved++) {
-        int result = switch_to(thread, targets[moved], 0);
-        if (result < 0) {
-            int step = thread->last_step, nstype = thread->last_type;
-            if (go_back(thread, frame, 0, moved) < 0)
-                return -PYNS_ELOST;
-            thread->last_step = step;
-            thread->last_type = nstype;
-            return result;
-        }
-    }
-    return 0;
-}
-
-int pyns_enter_all(uintptr_t owner, struct pyns_target **targets, int count, int pidfd,
+int pyns_enter_all(uintptr_t owner, struct pyns_target **targets, int count,
                    int unshare_fs) {
     struct thread *thread;
     struct frame *frame;
@@ -179,12 +175,11 @@ int pyns_enter_all(uintptr_t owner, struct pyns_target **targets, int count, int
         if (result == 0)
             moving[frame->count++] = targets[i];
     }
-    result = enter_saved(thread, frame, moving, pidfd, unshare_fs);
-    if (result < 0) {
-        pyns_close_frame(frame);
+    result = enter_saved(thread, frame, moving, unshare_fs);
+    if (result < 0)
         return result;
-    }
-    return commit(thread);
+    thread->depth++;
+    return 0;
 }
 
 int pyns_unshare_scoped(uintptr_t owner, unsigned int flags) {
@@ -193,13 +188,14 @@ int pyns_unshare_scoped(uintptr_t owner, unsigned int flags) {
     int result = begin(owner, &thread, &frame);
     if (result < 0)
         return result;
-    for (int i = 0; i < MAX_TYPES && result >= 0; i++)
-        if (flags & (unsigned int)pyns_types[i].nstype) {
-            result = pyns_save_home(thread, pyns_types[i].nstype, NULL,
-                               &frame->homes[frame->count]);
-            if (result >= 0)
-                frame->count++;
-        }
+    for (int i = 0; i < MAX_TYPES && result >= 0; i++) {
+        int nstype = pyns_types[i].nstype;
+        if (!(flags & (unsigned int)nstype))
+            continue;
+        result = pyns_save_home(thread, nstype, NULL, &frame->homes[frame->count]);
+        if (result >= 0)
+            frame->count++;
+    }
     if (result >= 0) {
         thread->last_type = 0;
         thread->last_step = PYNS_STEP_UNSHARE;
@@ -209,36 +205,88 @@ int pyns_unshare_scoped(uintptr_t owner, unsigned int flags) {
         pyns_close_frame(frame);
         return result;
     }
-    return commit(thread);
+    thread->depth++;
+    return 0;
 }
 
 /* --- leaving --------------------------------------------------------------------- */
 
-/* Return how many namespaces were changed back. */
-static int leave_top(struct thread *thread) {
-    struct frame *frame = &thread->frames[thread->depth - 1];
+static struct frame *top_of(struct thread *thread) {
+    return thread && thread->depth > 0 ? &thread->frames[thread->depth - 1] : NULL;
+}
+
+/* Leave the top of the stack; return how many namespaces were changed back. */
+static int leave_top(struct thread *thread, int final) {
+    struct frame *frame = top_of(thread);
     int count = frame->count;
-    int result = go_back(thread, frame, 0, count);
-    pyns_close_frame(frame);
+    int result = go_back(thread, frame, final);
+    if (result == -PYNS_ETHREADS)
+        return result;
     thread->depth--;
-    thread->fresh = 0;
     return result < 0 ? result : count;
 }
 
+/* Leave the top, and what beneath it was to be left before its turn. */
+static int leave(struct thread *thread, int final) {
+    int count = 0, failure = 0;
+    do {
+        int result = leave_top(thread, final);
+        if (result == -PYNS_ETHREADS)
+            return result;
+        if (result < 0)
+            failure = failure ? failure : result;
+        else
+            count += result;
+    } while (thread->depth > 0 && top_of(thread)->orphaned);
+    return failure ? failure : count;
+}
+
+/* Leave what `owner` entered, if it is on top. If it lies deeper, nothing is changed
+ * now: it will be left together with what covers it. */
 int pyns_leave(uintptr_t owner) {
     struct thread *thread = pyns_known_self();
-    if (!thread || thread->depth == 0 ||
-        thread->frames[thread->depth - 1].owner != owner)
-        return -PYNS_EORDER;
-    return leave_top(thread);
+    struct frame *frame = top_of(thread);
+    if (frame && frame->owner == owner)
+        return leave(thread, 0);
+    for (int i = frame ? thread->depth - 2 : -1; i >= 0; i--) {
+        frame = &thread->frames[i];
+        if (frame->owner == owner && !frame->orphaned) {
+            frame->orphaned = 1;
+            break;
+        }
+    }
+    return -PYNS_EORDER;
 }
 
 int pyns_leave_target(struct pyns_target *target) {
     return pyns_leave((uintptr_t)target);
 }
 
-/* Undo the last entry of this thread, if it succeeded and nothing came after it. */
-int pyns_undo(void) {
+/* Go on with a leave that said -PYNS_ETHREADS, for the last time. */
+int pyns_leave_finally(void) {
     struct thread *thread = pyns_known_self();
-    return thread && thread->fresh ? leave_top(thread) : 0;
+    return top_of(thread) ? leave(thread, 1) : -PYNS_EORDER;
+}
+
+/* Leave whatever this thread has entered since its stack was `depth` high. */
+int pyns_undo(int depth) {
+    struct thread *thread = pyns_known_self();
+    int failure = 0;
+    while (thread && thread->depth > depth) {
+        int result = leave_top(thread, 1);
+        failure = failure || result >= 0 ? failure : result;
+    }
+    return failure;
+}
+
+/* Stay for good in what `owner` entered last: the way back is given up. */
+int pyns_stay(uintptr_t owner) {
+    struct thread *thread = pyns_known_self();
+    struct frame *frame = top_of(thread);
+    if (!frame || frame->owner != owner)
+        return -PYNS_EORDER;
+    pyns_close_frame(frame);
+    thread->depth--;
+    pyns_forget_homes();
+    return 0;
 }

@@ -18,6 +18,19 @@ static int owner_of(int fd, uint64_t *owner) {
     return 0;
 }
 
+/* The same of a target, remembered; 0 where it is not to be had. */
+static uint64_t owner_of_target(struct pyns_target *target) {
+    uint64_t owner = __atomic_load_n(&target->owner, __ATOMIC_RELAXED);
+    int fd = __atomic_load_n(&target->fd, __ATOMIC_ACQUIRE);
+    if (owner || owner_of(fd, &owner) < 0)
+        return owner;
+    /* Another thread may be closing it: then the number may be another's. */
+    if (__atomic_load_n(&target->fd, __ATOMIC_ACQUIRE) != fd)
+        return 0;
+    __atomic_store_n(&target->owner, owner, __ATOMIC_RELAXED);
+    return owner;
+}
+
 int pyns_same_namespace(int fd, uint64_t unique, const struct pyns_target *target) {
     struct stat facts;
     if (unique && target->unique)
@@ -37,15 +50,14 @@ static int check_way_back(struct thread *thread, int index, int home, uint64_t u
                           struct pyns_target *target) {
     if (pyns_types[index].nstype == CLONE_NEWUSER)
         return -PYNS_EONEWAY;
-    if (target && unique && unique == thread->known[index].unique) {
-        if (!target->owner)
-            (void)owner_of(target->fd, &target->owner);
-        if (target->owner && target->owner == thread->known[index].owner)
-            return 0;
-    }
+    if (target && unique && unique == thread->known[index].unique &&
+        owner_of_target(target) == thread->known[index].owner &&
+        thread->known[index].owner)
+        return 0;
     uint64_t owner;
-    if (owner_of(home, &owner) < 0)
-        return -PYNS_EONEWAY;
+    int result = owner_of(home, &owner);
+    if (result < 0)
+        return result == -EPERM ? -PYNS_EONEWAY : result;
     thread->known[index].unique = unique;
     thread->known[index].owner = owner;
     return 0;
@@ -97,6 +109,8 @@ static int open_home(struct thread *thread, int index, struct pyns_target *targe
         /* Asking whether the pidfd is ours costs, so a home seen before is believed,
          * but for saying that there is nothing to do. */
         int doubtful = there || !*unique || *unique != thread->known[index].unique;
+        if (doubtful && home->nstype == CLONE_NEWNET)
+            pyns_doubt_warmth(thread, home->fd);
         if (!doubtful || !pyns_was_misled(thread)) {
             if (there)
                 pyns_close_home(home);

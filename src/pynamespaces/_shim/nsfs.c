@@ -11,6 +11,14 @@ int pyns_is_nsfs(int fd) {
     return (uint32_t)facts.f_type == NSFS_MAGIC;
 }
 
+/* 1 when fd is on procfs, 0 when it is not. */
+int pyns_is_procfs(int fd) {
+    struct statfs facts;
+    if (fstatfs(fd, &facts) < 0)
+        return -errno;
+    return (uint32_t)facts.f_type == PROC_SUPER_MAGIC;
+}
+
 /* Open a namespace file. -ENOTTY when the path leads to anything else, which is
  * then not opened: opening a FIFO blocks, and opening a device can act on it. */
 int pyns_open_namespace(const char *path) {

@@ -30,18 +30,47 @@ int pyns_index_of(int nstype) {
     return -1;
 }
 
-/* Whether the descriptor still is the pidfd that we opened: a program may close
+/* Whether the descriptor still is the one that we opened: a program may close
  * descriptors that it does not own, and the number may live again. */
 int pyns_is_own_pidfd(const struct thread *thread) {
     struct stat facts;
     return thread->pidfd >= 0 && fstat(thread->pidfd, &facts) == 0 &&
-           facts.st_ino == thread->pidfd_ino;
+           facts.st_dev == thread->pidfd_dev && facts.st_ino == thread->pidfd_ino;
 }
 
 void pyns_drop_pidfd(struct thread *thread) {
     if (pyns_is_own_pidfd(thread))
         close(thread->pidfd);
     thread->pidfd = -1;
+}
+
+static int is_shortage(int error) {
+    return error == EMFILE || error == ENFILE || error == ENOMEM;
+}
+
+/* Open the thread's directory of links. Where the thread has entered a mount namespace
+ * that it should not trust, this must have been done before. */
+static int open_directory(void) {
+    int fd = open("/proc/thread-self/ns", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    if (pyns_is_procfs(fd) == 1)
+        return fd;
+    close(fd);
+    return -ENOENT;
+}
+
+static int open_pidfd_or_directory(struct thread *thread) {
+    thread->is_directory = __atomic_load_n(&no_pidfd_ioctls, __ATOMIC_RELAXED);
+    if (thread->is_directory)
+        return open_directory();
+    pid_t tid = (pid_t)syscall(SYS_gettid);
+    int result = PYNS_RESULT(syscall(SYS_pidfd_open, tid, PIDFD_THREAD));
+    if (result >= 0 || is_shortage(-result))
+        return result;
+    __atomic_store_n(&no_pidfd_ioctls, 1, __ATOMIC_RELAXED);
+    thread->is_directory = 1;
+    return open_directory();
 }
 
 /* Make sure that thread->pidfd is this thread's. 0, or -errno. */
@@ -52,47 +81,36 @@ static int refresh_pidfd(struct thread *thread) {
     pyns_drop_pidfd(thread);
     if (!epoch)
         return -ENOSYS;
-    int pidfd = (int)syscall(SYS_pidfd_open, (pid_t)syscall(SYS_gettid), PIDFD_THREAD);
-    if (pidfd < 0)
-        return -errno;
+    int fd = open_pidfd_or_directory(thread);
+    if (fd < 0)
+        return fd;
     struct stat facts;
-    if (fstat(pidfd, &facts) < 0) {
-        pyns_close(pidfd);
+    if (fstat(fd, &facts) < 0) {
+        pyns_close(fd);
         return -errno;
     }
-    thread->pidfd = pidfd;
+    thread->pidfd = fd;
+    thread->pidfd_dev = facts.st_dev;
     thread->pidfd_ino = facts.st_ino;
     thread->epoch = epoch;
-    pyns_warm_up(epoch);
     return 0;
 }
 
-static int ask_pidfd(struct thread *thread, unsigned int request) {
-    for (int attempt = 0; attempt < 2; attempt++) {
-        int result = refresh_pidfd(thread);
-        if (result < 0)
-            return result;
-        /* The argument must be a 0 that is really there. */
-        int fd = ioctl(thread->pidfd, request, 0UL);
-        if (fd >= 0)
-            return fd;
-        int error = errno;
-        if (error == EMFILE || error == ENFILE || error == ENOMEM)
-            return -error;
-        if (pyns_is_own_pidfd(thread)) {
-            if (error == ENOTTY || error == EINVAL)
-                __atomic_store_n(&no_pidfd_ioctls, 1, __ATOMIC_RELAXED);
-            return -error;
-        }
-        thread->pidfd = -1; /* Closed by a stranger; the number is theirs now. */
-    }
-    return -EBADF;
+static int ask(struct thread *thread, unsigned int request, const char *link) {
+    if (thread->is_directory)
+        return PYNS_RESULT(openat(thread->pidfd, link, O_RDONLY | O_CLOEXEC));
+    /* The argument must be a 0 that is really there. */
+    return PYNS_RESULT(ioctl(thread->pidfd, request, 0UL));
 }
 
+/* By path, each time: where nothing can be kept. */
 static int open_link(const char *link) {
-    char path[64] = "/proc/thread-self/ns/";
-    strcat(path, link);
-    return PYNS_RESULT(open(path, O_RDONLY | O_CLOEXEC));
+    int directory = open_directory();
+    if (directory < 0)
+        return directory;
+    int fd = openat(directory, link, O_RDONLY | O_CLOEXEC);
+    pyns_close(directory);
+    return fd < 0 ? -errno : fd;
 }
 
 /* Open one of the thread's namespaces, trusting that its pidfd is its own. */
@@ -100,13 +118,30 @@ int pyns_open_own(struct thread *thread, int index, int for_children) {
     const struct type_facts *facts = &pyns_types[index];
     if (!facts->child_link)
         for_children = 0;
-    if (!__atomic_load_n(&no_pidfd_ioctls, __ATOMIC_RELAXED)) {
-        int fd = ask_pidfd(thread,
-                           for_children ? facts->child_request : facts->request);
-        if (fd >= 0 || fd == -EMFILE || fd == -ENFILE || fd == -ENOMEM)
-            return fd;
+    const char *link = for_children ? facts->child_link : facts->link;
+    unsigned int request = for_children ? facts->child_request : facts->request;
+    for (int attempt = 0; attempt < 3; attempt++) {
+        int result = refresh_pidfd(thread);
+        if (result < 0 && is_shortage(-result))
+            return result;
+        if (result < 0)
+            break;
+        result = ask(thread, request, link);
+        if (result >= 0 || is_shortage(-result))
+            return result;
+        if (!pyns_is_own_pidfd(thread)) {
+            thread->pidfd = -1; /* Closed by a stranger; the number is theirs now. */
+            continue;
+        }
+        if (thread->is_directory)
+            return result;
+        if (result != -ENOTTY && result != -EINVAL)
+            break;
+        /* Before Linux 6.11. */
+        __atomic_store_n(&no_pidfd_ioctls, 1, __ATOMIC_RELAXED);
+        pyns_drop_pidfd(thread);
     }
-    return open_link(for_children ? facts->child_link : facts->link);
+    return open_link(link);
 }
 
 /* After open_own: whether what it opened came from a descriptor that had become

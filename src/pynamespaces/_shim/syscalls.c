@@ -7,15 +7,15 @@
 
 int pyns_setns(int fd, int nstype) {
     int result = PYNS_RESULT(setns(fd, nstype));
-    if (result == 0 && (!nstype || nstype & CLONE_NEWNET))
-        pyns_cool_down();
+    if (result == 0)
+        pyns_forget_homes();
     return result;
 }
 
 int pyns_unshare(unsigned int flags) {
     int result = PYNS_RESULT(unshare((int)flags));
-    if (result == 0 && flags & CLONE_NEWNET)
-        pyns_cool_down();
+    if (result == 0)
+        pyns_forget_homes();
     return result;
 }
 
@@ -35,9 +35,43 @@ int pyns_kcmp(int pid1, int pid2, int type) {
     return PYNS_RESULT(syscall(SYS_kcmp, pid1, pid2, type, 0UL, 0UL));
 }
 
+/* 1 when this process has one thread, 0 when it has more. This is what the kernel
+ * itself asks before it changes a user namespace, and it needs no /proc. */
+int pyns_is_alone(void) {
+    if (unshare(CLONE_THREAD) == 0)
+        return 1;
+    return errno == EINVAL ? 0 : -errno;
+}
+
+static int make_private(void) {
+    return PYNS_RESULT(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL));
+}
+
+/* From a root that is no mount point: go to the top of the mount namespace by entering
+ * it again, and come back. `root`, `cwd` and `own` are open. */
+static int make_private_from_above(int own, int root, int cwd) {
+    if (setns(own, CLONE_NEWNS) < 0)
+        return -errno;
+    int result = make_private();
+    if (fchdir(root) < 0 || chroot(".") < 0 || fchdir(cwd) < 0)
+        return -errno;
+    return result;
+}
+
 /* Stop mounts made in this thread's mount namespace from reaching others. */
 int pyns_make_private(void) {
-    return PYNS_RESULT(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL));
+    const int flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
+    int result = make_private();
+    if (result != -EINVAL)
+        return result;
+    int own = pyns_own_namespace(CLONE_NEWNS, 0);
+    int root = open("/.", flags), cwd = open(".", flags);
+    if (own >= 0 && root >= 0 && cwd >= 0)
+        result = make_private_from_above(own, root, cwd);
+    pyns_close(own);
+    pyns_close(root);
+    pyns_close(cwd);
+    return result;
 }
 
 /* Bring "lo" up in this thread's network namespace. */

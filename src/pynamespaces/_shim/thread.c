@@ -28,6 +28,7 @@ static void start(void) {
     if (epoch_page == MAP_FAILED ||
         madvise(epoch_page, sizeof(*epoch_page), MADV_WIPEONFORK) < 0)
         epoch_page = NULL; /* Without the page no pidfd is kept. */
+    pyns_warm_up();
     (void)pthread_atfork(NULL, NULL, pyns_cool_down);
 }
 
@@ -44,6 +45,14 @@ unsigned int pyns_epoch(void) {
                                     __ATOMIC_RELAXED))
         return next;
     return epoch;
+}
+
+/* The thread, or its process, has moved for good: what was known of its homes would
+ * be believed without need, and one of them be kept. */
+void pyns_forget_homes(void) {
+    if (self)
+        memset(self->known, 0, sizeof(self->known));
+    pyns_cool_down();
 }
 
 void pyns_close_home(struct home *home) {

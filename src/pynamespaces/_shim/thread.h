@@ -17,6 +17,7 @@ struct home {
 struct frame {
     uintptr_t owner;
     unsigned int epoch; /* of the process that entered */
+    int orphaned;       /* was to be left while others covered it */
     int count;
     struct home homes[MAX_TYPES];
 };
@@ -30,11 +31,12 @@ struct type_facts {
 };
 
 struct thread {
-    int pidfd;
+    int pidfd;           /* of the thread itself, or its directory in /proc */
+    int is_directory;
     unsigned int epoch;  /* of the process in which pidfd was opened */
+    dev_t pidfd_dev;
     ino_t pidfd_ino;
     int lost;            /* the errno of the way back that failed */
-    int fresh;           /* the top frame was pushed by the last entry */
     int last_step;
     int last_type;
     int depth;
@@ -53,6 +55,7 @@ extern const struct type_facts pyns_types[MAX_TYPES];
 struct thread *pyns_self(void);      /* made when first asked for; NULL: no memory */
 struct thread *pyns_known_self(void); /* NULL where nothing is known of the thread */
 unsigned int pyns_epoch(void);
+void pyns_forget_homes(void);
 void pyns_close_home(struct home *home);
 void pyns_close_frame(struct frame *frame);
 
@@ -65,7 +68,8 @@ int pyns_open_own(struct thread *thread, int index, int for_children);
 int pyns_open_own_surely(struct thread *thread, int index, int for_children);
 
 /* warm.c */
-void pyns_warm_up(unsigned int epoch);
+void pyns_warm_up(void);
+void pyns_doubt_warmth(const struct thread *thread, int home);
 void pyns_cool_down(void);
 
 /* home.c */
