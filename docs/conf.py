@@ -23,7 +23,10 @@ nitpick_ignore_regex = [
     ("py:class", r"(collections|contextlib|enum|os|typing|types|builtins)\..*"),
     ("py:class", r"(bool|bytes|int|str|object|tuple|type|dict|list|None|Self)"),
     ("py:exc", r"[A-Z]\w*(Error|Warning|Exception)"),
-    ("py:(class|data|obj)", r".*\._[\w.]+|reach\.Path|Literal|TypeName|TypeLike|Descriptor|Path"),
+    (
+        "py:(class|data|obj)",
+        r".*\._[\w.]+|reach\.Path|Literal|TypeName|TypeLike|Descriptor|Path",
+    ),
     ("py:(class|obj)", r"(Given|TracebackType|Callable|Iterable|Iterator|Mapping)"),
     ("py:func", r"(os|sys)\..*"),
 ]

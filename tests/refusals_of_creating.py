@@ -98,6 +98,7 @@ def _unshare_user_with_sysctl() -> None:
 
 
 def _unshare_user_with_apparmor() -> None:
+    drop_capabilities()
     pretend(errno.EPERM, apparmor_restricts_userns=True)
     lowlevel.unshare(lowlevel.CLONE_NEWUSER)
 

@@ -95,9 +95,20 @@ def _call_filtered() -> None:
 
 _PATH = "/proc/thread-self/ns/net"
 
+
+def _pipe() -> int:
+    """Return a descriptor that ends with the test."""
+    reader, writer = os.pipe()
+    os.close(writer)
+    return reader
+
+
 OPENING = [
+    Case("handle-no-namespace", child(lambda: lowlevel.name_to_handle_at(_pipe())),
+         NotANamespaceError, errno.EOPNOTSUPP, "name_to_handle_at", (),
+         "only namespaces"),
     Case("pidfd-no-ioctl", _ask_pipe(lowlevel.pidfd_get_net_namespace),
-         UnsupportedError, errno.ENOTTY, "ioctl(PIDFD_GET_NAMESPACE)", ("net",),
+         UnsupportedError, errno.ENOTTY, "ioctl(PIDFD_GET_NET_NAMESPACE)", ("net",),
          "older than Linux 6.11"),
     Case("no-namespace", _ask_pipe(lowlevel.ns_get_nstype), NotANamespaceError,
          errno.ENOTTY, "ioctl(NS_GET_NSTYPE)", (), "it is no namespace"),
@@ -114,7 +125,7 @@ OPENING = [
     Case("ioctl-other-type", ask(lowlevel.ns_mnt_get_info, "net"), WrongTypeError,
          errno.EINVAL, "ioctl(NS_MNT_GET_INFO)", ("mnt",), "do not have it"),
     Case("process-look", child(_look_into_process), NamespacePermissionError,
-         errno.EACCES, "ioctl(PIDFD_GET_NAMESPACE)", ("net",), "ptrace access"),
+         errno.EACCES, "ioctl(PIDFD_GET_NET_NAMESPACE)", ("net",), "ptrace access"),
     Case("ioctl-outside", ask(lowlevel.ns_get_parent, "user"),
          NamespacePermissionError, errno.EPERM, "ioctl(NS_GET_PARENT)", (),
          "outside the caller's own"),

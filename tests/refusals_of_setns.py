@@ -8,6 +8,7 @@ from typing import NamedTuple
 from provoking import (
     CAP_SYS_ADMIN,
     CAP_SYS_CHROOT,
+    CAP_SYS_PTRACE,
     another_thread,
     closed_fd,
     drop_capabilities,
@@ -123,6 +124,12 @@ def _enter_own_without(capability: int, name: str) -> Callable[[], None]:
     return provoke
 
 
+def _enter_process_unseen() -> None:
+    parent = lowlevel.pidfd_open(os.getppid())
+    drop_capabilities(CAP_SYS_PTRACE)
+    lowlevel.setns(parent, lowlevel.CLONE_NEWUTS)
+
+
 def _enter_filtered() -> None:
     refuse_calls(setns=errno.EPERM)
     enter_own("uts")
@@ -142,7 +149,7 @@ SETNS = [
     Case("not-open", lambda: lowlevel.ns_get_nstype(closed_fd()),
          SystemCallError, errno.EBADF, "ioctl(NS_GET_NSTYPE)", (), "not open"),
     Case("not-open", lambda: lowlevel.pidfd_get_net_namespace(closed_fd()),
-         SystemCallError, errno.EBADF, "ioctl(PIDFD_GET_NAMESPACE)", ("net",),
+         SystemCallError, errno.EBADF, "ioctl(PIDFD_GET_NET_NAMESPACE)", ("net",),
          "not open"),
     Case("not-open", lambda: Namespace.from_fd(closed_fd()),
          SystemCallError, errno.EBADF, "fcntl", (), "not open"),
@@ -167,6 +174,9 @@ SETNS = [
          None, POWER),
     Case("pid-not-below", child(_enter_pid_above), SystemCallError, errno.EINVAL,
          "setns", ("pid",), "nor below it", "from a process that is outside", POWER),
+    Case("setns-process-look", child(_enter_process_unseen),
+         NamespacePermissionError, errno.EPERM, "setns", ("uts",), "ptrace access",
+         None, POWER),
     Case("user-power", child(enter_from_within_own_user("user")),
          NamespacePermissionError, errno.EPERM, "setns", ("user",),
          "no CAP_SYS_ADMIN in the user namespace", own_user=True),

@@ -8,7 +8,7 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import NoReturn, TypeVar, cast
 
 import pytest
 
@@ -83,14 +83,20 @@ def _link(path: str) -> str:
 def in_child(function: Callable[[], T]) -> T:
     """Run *function* in a forked child, and return or raise what it did."""
     reader, writer = os.pipe()
-    pid = os.fork()
+    try:
+        pid = os.fork()
+    except OSError:
+        os.close(reader)
+        os.close(writer)
+        raise
     if pid == 0:
         os.close(reader)
+        outcome: tuple[T | None, BaseException | None]
         try:
-            outcome = (True, function())
+            outcome = (function(), None)
         except BaseException as error:
             error.add_note("in the child:\n" + traceback.format_exc())
-            outcome = (False, error)
+            outcome = (None, error)
         try:
             with open(writer, "wb") as file:
                 pickle.dump(outcome, file)
@@ -102,10 +108,10 @@ def in_child(function: Callable[[], T]) -> T:
     _, status = os.waitpid(pid, 0)
     if not data:
         raise AssertionError(f"the child ended without an answer: status {status}")
-    good, value = pickle.loads(data)
-    if not good:
-        raise value
-    return value
+    value, failure = pickle.loads(data)
+    if failure is not None:
+        raise failure
+    return cast("T", value)
 
 
 def run_python(

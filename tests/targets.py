@@ -40,7 +40,8 @@ def holder(*types: str) -> Iterator[int]:
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as process:
-        assert process.stdin is not None and process.stdout is not None
+        assert process.stdin is not None
+        assert process.stdout is not None
         # What comes back through cat says that the namespaces are there.
         process.stdin.write(b"!")
         process.stdin.flush()

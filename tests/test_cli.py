@@ -47,7 +47,7 @@ def test_demo_in_bare_user_namespace() -> None:
 @pytest.mark.tier("userns", "plain")
 def test_demo_where_forbidden() -> None:
     """Where a limit forbids namespaces, it says so in one line, with the sysctl."""
-    limit = "echo 0 > /proc/sys/user/max_uts_namespaces; exec \"$@\""
+    limit = 'echo 0 > /proc/sys/user/max_uts_namespaces; exec "$@"'
     wrapper = ("unshare", "--user", "--map-root-user", "sh", "-c", limit, "sh")
     done = _run(*wrapper, *DEMO)
     assert done.returncode == 1

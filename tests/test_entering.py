@@ -88,7 +88,8 @@ def test_body_exception_passes(type: TypeLike, kind: type[BaseException]) -> Non
         with pytest.raises(kind) as caught, namespace:
             raise error
         assert caught.value is error
-        assert error.__context__ is None and error.__cause__ is None
+        assert error.__context__ is None
+        assert error.__cause__ is None
         assert own_all() == home
 
 

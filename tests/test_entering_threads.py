@@ -191,7 +191,8 @@ def test_child_has_its_own_home(run: Runner, type: TypeLike) -> None:
         assert here(type) == stay
         with closing(Namespace.current(type)) as current:
             assert identity(current.fileno()) == stay
-            assert current.is_current() and current == first
+            assert current.is_current()
+            assert current == first
         with second:
             assert here(type) == identity(second.fileno())
         assert here(type) == stay

@@ -177,20 +177,6 @@ def test_sharing_directories(flags: int, shared: bool) -> None:
     assert in_child(clone) == ("/proc" if shared else "/")
 
 
-def test_sharing_descriptors() -> None:
-    """With CLONE_FILES what the child opens is open in the parent."""
-
-    def clone() -> tuple[bool, str]:
-        pid, pidfd = lowlevel.clone3(L.CLONE_FILES)
-        if pid == 0:
-            os.dup2(0, 90)
-            os._exit(0)
-        end_of(pidfd)
-        return os.fstat(90) == os.fstat(0), ""
-
-    assert in_child(clone)[0]
-
-
 def test_clearing_handlers() -> None:
     """With CLONE_CLEAR_SIGHAND signals do in the child what they do by default."""
 

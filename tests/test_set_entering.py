@@ -124,11 +124,9 @@ def test_bare_with(target: Holder) -> None:
     assert own_all() == before
 
 
-def enter_traced(pid: str, apart: str, *types: TypeLike) -> None:
+def enter_traced(pid: str, *types: TypeLike) -> None:
     """Enter and leave, with marks around entering."""
     members = NamespaceSet.from_pid(int(pid), *types)
-    if apart == "apart":
-        members = NamespaceSet(members.values())
     mark()
     with members:
         mark()
@@ -137,22 +135,13 @@ def enter_traced(pid: str, apart: str, *types: TypeLike) -> None:
 
 @powerful
 @pytest.mark.parametrize(
-    ("types", "apart", "count"),
-    [
-        ((), "apart", 6),
-        (PER_THREAD, "apart", 5),
-        (PER_THREAD, "together", 1),
-        (("net", "user", "time"), "together", 1),
-        ((*PER_THREAD, "mnt"), "together", 2),
-        (("user", "time"), "apart", 0),
-    ],
+    ("types", "count"),
+    [((), 6), (PER_THREAD, 5), (("net", "user", "time"), 1), (("user", "time"), 0)],
     ids=repr,
 )
-def test_calls(
-    target: Holder, types: tuple[TypeLike, ...], apart: str, count: int
-) -> None:
-    """What is shared costs no setns, and what one process has, one setns for all."""
-    _, calls = traced(enter_traced, str(target.pid), apart, *types)
+def test_calls(target: Holder, types: tuple[TypeLike, ...], count: int) -> None:
+    """What is shared costs no setns, and what differs costs one."""
+    _, calls = traced(enter_traced, str(target.pid), *types)
     entering, leaving = calls[1:3]
     assert len(entering) == count, entering
     assert not any("NEWUSER" in call or "NEWTIME" in call for call in entering)

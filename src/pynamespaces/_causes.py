@@ -35,19 +35,23 @@ Cause: TypeAlias = Callable[[Failure], bool]
 
 def threads(failure: Failure) -> bool:
     """This process has other threads."""
-    return len(_proc.task_ids() or ()) > 1
+    return lib.pyns_is_alone() == 0 or len(_proc.task_ids() or ()) > 1
 
 
 def shares_fs(failure: Failure | None = None) -> bool:
     """
     Another thread of this process shares the calling thread's root and cwd.
 
-    Where :manpage:`kcmp(2)` is not to be had, threads are taken to share them.
+    Where it cannot be found out, threads are taken to share them.
     """
-    own = get_native_id()
-    others = [task for task in _proc.task_ids() or () if task != own]
+    if lib.pyns_is_alone() == 1:
+        return False
+    own, tasks = get_native_id(), _proc.task_ids()
+    # Without /proc, or with that of another pid namespace, they cannot be compared.
+    if tasks is None or own not in tasks:
+        return True
+    answers = [lib.pyns_kcmp(own, task, lib.KCMP_FS) for task in tasks if task != own]
     # 1, 2 and 3 are three ways of being different.
-    answers = [lib.pyns_kcmp(own, task, lib.KCMP_FS) for task in others]
     return any(answer not in (1, 2, 3, -errno.ESRCH) for answer in answers)
 
 
@@ -85,8 +89,8 @@ def userns_sysctl(failure: Failure) -> bool:
 
 
 def apparmor(failure: Failure) -> bool:
-    """AppArmor keeps user namespaces from unconfined programs."""
-    return _proc.apparmor_restricts_userns()
+    """AppArmor keeps user namespaces from unconfined programs without power."""
+    return _proc.apparmor_restricts_userns() and lacks_sys_admin(failure)
 
 
 def kernel_lacks_type(failure: Failure) -> bool:
@@ -96,8 +100,9 @@ def kernel_lacks_type(failure: Failure) -> bool:
 
 
 def no_proc(failure: Failure) -> bool:
-    """There is no ``/proc`` to ask."""
-    return _proc.namespace_types() is None
+    """There is no ``/proc``, and the path was in it."""
+    path = os.fsencode(failure.filename or "")
+    return path.startswith(b"/proc/") and _proc.namespace_types() is None
 
 
 def limit_is_zero(failure: Failure) -> bool:
@@ -108,6 +113,17 @@ def limit_is_zero(failure: Failure) -> bool:
 def no_namespace(failure: Failure) -> bool:
     """The descriptor is open, and is no namespace."""
     return failure.fd is not None and lib.pyns_is_nsfs(failure.fd) == 0
+
+
+def is_pidfd(failure: Failure) -> bool:
+    """The descriptor is a pidfd."""
+    fd = failure.fd
+    return fd is not None and lib.pyns_pidfd_send_signal(fd, 0, 0) != -errno.EBADF
+
+
+def nothing_to_join(failure: Failure) -> bool:
+    """The descriptor is open, and neither a namespace nor a pidfd."""
+    return no_namespace(failure) and not is_pidfd(failure)
 
 
 def other_type(failure: Failure) -> bool:

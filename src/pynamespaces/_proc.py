@@ -7,13 +7,20 @@ threads share. Where a fact cannot be read, the answer is ``None``.
 
 import os
 
+from ._lib import lib
+
 
 def _read(path: str) -> str | None:
+    """Read a file, if it is procfs's: inside a namespace, ``/proc`` may be a trap."""
     try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:
-            return file.read()
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return None
+    with open(fd, encoding="utf-8", errors="surrogateescape") as file:
+        try:
+            return file.read() if lib.pyns_is_procfs(fd) == 1 else None
+        except OSError:
+            return None
 
 
 def _read_int(path: str) -> int | None:

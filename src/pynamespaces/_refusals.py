@@ -59,7 +59,7 @@ _NEEDS_POWER: Final = "become root there, or create a user namespace along with 
 # The first row that holds is taken: the particular stand before the general.
 TABLE: Final = (
     # --- setns: which descriptor ---
-    Row("setns-no-namespace", (errno.EINVAL,), _SETNS, (), _causes.no_namespace,
+    Row("setns-no-namespace", (errno.EINVAL,), _SETNS, (), _causes.nothing_to_join,
         NotANamespaceError, "the descriptor is no namespace"),
     Row("setns-other-type", (errno.EINVAL,), _SETNS, (), _causes.other_type,
         WrongTypeError, "the descriptor is a namespace of another type"),
@@ -92,6 +92,10 @@ TABLE: Final = (
         "the pid namespace is not the caller's own, nor below it",
         "start a program there from a process that is outside"),
     # --- setns: permission ---
+    Row("setns-process-look", (errno.EPERM,), _SETNS, (), _causes.is_pidfd,
+        NamespacePermissionError,
+        "the caller may not look into the process (ptrace access is refused), or has "
+        "no CAP_SYS_ADMIN over the owner of one of its namespaces"),
     Row("user-power", (errno.EPERM,), _SETNS, (_T.USER,), None,
         NamespacePermissionError,
         "the caller has no CAP_SYS_ADMIN in the user namespace"),
@@ -129,7 +133,7 @@ TABLE: Final = (
         NamespacePermissionError,
         "kernel.unprivileged_userns_clone is 0",
         "sysctl kernel.unprivileged_userns_clone=1, or be root"),
-    Row("user-apparmor", (errno.EPERM, errno.EACCES), _CREATE, (), _causes.apparmor,
+    Row("user-apparmor", (errno.EPERM,), _CREATE, (_T.USER,), _causes.apparmor,
         NamespacePermissionError,
         "AppArmor keeps user namespaces from unconfined programs "
         "(kernel.apparmor_restrict_unprivileged_userns is 1)",
@@ -157,7 +161,7 @@ TABLE: Final = (
     Row("pid-taken", (errno.EEXIST,), ("clone3",), (), None, NamespaceExistsError,
         "a process has that pid"),
     # --- files and ioctls ---
-    Row("pidfd-no-ioctl", (errno.ENOTTY,), ("ioctl(PIDFD_GET_NAMESPACE)",), (), None,
+    Row("pidfd-no-ioctl", (errno.ENOTTY,), ("ioctl(PIDFD_GET_*",), (), None,
         UnsupportedError,
         "the descriptor is no pidfd, or the kernel is older than Linux 6.11"),
     Row("no-namespace", (errno.ENOTTY,), _ANY, (), _causes.no_namespace,
@@ -168,7 +172,7 @@ TABLE: Final = (
         "this kernel has no such request for this kind of descriptor"),
     Row("ioctl-other-type", (errno.EINVAL,), _ASK, (), None, WrongTypeError,
         "namespaces of this type do not have it"),
-    Row("process-look", (errno.EPERM, errno.EACCES), ("ioctl(PIDFD_GET_NAMESPACE)",),
+    Row("process-look", (errno.EPERM, errno.EACCES), ("ioctl(PIDFD_GET_*",),
         (), None, NamespacePermissionError,
         "the caller may not look into the process (ptrace access is refused)"),
     Row("ioctl-outside", (errno.EPERM,), _ASK, (), None, NamespacePermissionError,
@@ -189,17 +193,26 @@ TABLE: Final = (
     Row("descriptors", (errno.EMFILE, errno.ENFILE), _ANY, (), None,
         NamespaceLimitError, "too many descriptors are open",
         "close some, or raise RLIMIT_NOFILE"),
+    Row("handle-no-namespace", (errno.EOPNOTSUPP,), ("name_to_handle_at",), (),
+        _causes.no_namespace, NotANamespaceError, "only namespaces have such handles"),
     Row("no-call", (errno.ENOSYS, errno.EOPNOTSUPP), _ANY, (), None,
         UnsupportedError, "this kernel, or a seccomp filter, does not have it"),
 )  # fmt: skip
 
 
+def _is_call(call: str, wanted: str) -> bool:
+    """Return whether *wanted* means a call: ``ioctl``, or its requests by ``*``."""
+    if wanted.endswith("*"):
+        return call.startswith(wanted.removesuffix("*"))
+    return wanted in (call, call.partition("(")[0])
+
+
 def _holds(row: Row, failure: Failure) -> bool:
-    call = failure.syscall
+    calls, types = row.calls, row.types
     return (
         failure.number in row.numbers
-        and (not row.calls or call in row.calls or call.split("(")[0] in row.calls)
-        and (not row.types or any(type in row.types for type in failure.types))
+        and (not calls or any(_is_call(failure.syscall, call) for call in calls))
+        and (not types or any(type in types for type in failure.types))
         and (row.cause is None or row.cause(failure))
     )
 

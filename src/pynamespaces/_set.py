@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, NoReturn, Self, TypeVar, overload
 
+from . import lowlevel
 from ._core import reach, switch
 from ._lib import Target
 from ._namespace import Namespace
@@ -18,8 +20,10 @@ from ._types import (
     override,
     parse_types,
 )
-from .errors import UnsupportedError
+from .errors import IrreversibleError, SystemCallError, UnsupportedError
 from .lowlevel._arguments import INT_MAX, Descriptor, in_range
+
+_Default = TypeVar("_Default")
 
 _NO_PROCESS: Final = -1
 
@@ -41,7 +45,7 @@ class NamespaceSet(Mapping[NamespaceType, Namespace]):
         ValueError: Two of them are of one type.
     """
 
-    __slots__ = ("__weakref__", "_members", "_pidfd")
+    __slots__ = ("__weakref__", "_members", "_owner", "_pidfd")
 
     _members: dict[NamespaceType, Namespace]
     _pidfd: int
@@ -49,6 +53,7 @@ class NamespaceSet(Mapping[NamespaceType, Namespace]):
 
     def __init__(self, namespaces: Iterable[Namespace] = ()) -> None:
         self._pidfd = _NO_PROCESS
+        self._owner = switch.new_owner()
         self._members = {}
         for namespace in namespaces:
             if not isinstance(namespace, Namespace):
@@ -69,7 +74,16 @@ class NamespaceSet(Mapping[NamespaceType, Namespace]):
         """
         wanted = parse_types(types)
         in_range("pid", pid, 1, INT_MAX)
-        return cls._from_own_pidfd(reach.pin_process(pid), wanted)
+        try:
+            pidfd = reach.pin_process(pid)
+        except SystemCallError as error:
+            if error.errno != errno.EINVAL:
+                raise
+            # A thread, and no pidfds of threads before Linux 6.9.
+            self = cls()
+            self._open_each(wanted, lambda type: Namespace.from_pid(pid, type))
+            return self
+        return cls._from_own_pidfd(pidfd, wanted)
 
     @classmethod
     def from_pidfd(cls, pidfd: Descriptor, *types: TypeLike) -> Self:
@@ -117,6 +131,17 @@ class NamespaceSet(Mapping[NamespaceType, Namespace]):
     @override
     def __getitem__(self, type: TypeLike) -> Namespace:
         return self._members[NamespaceType(type)]
+
+    @overload
+    def get(self, key: TypeLike, /) -> Namespace | None: ...
+    @overload
+    def get(self, key: TypeLike, /, default: _Default) -> Namespace | _Default: ...
+    @override
+    def get(
+        self, key: TypeLike, /, default: _Default | None = None
+    ) -> Namespace | _Default | None:
+        """Return the member of a type, or *default*."""
+        return self._members.get(NamespaceType(key), default)
 
     @override
     def __iter__(self) -> Iterator[NamespaceType]:
@@ -178,14 +203,12 @@ class NamespaceSet(Mapping[NamespaceType, Namespace]):
             RestoreError: As `Namespace.enter`; also when a failure half-way could not
                 be put back.
         """
-        return switch.Entry(
-            self, self._targets(), pidfd=self._pidfd, unshare_fs=unshare_fs
-        )
+        return switch.Entry(self, self._targets(), unshare_fs=unshare_fs)
 
     def __enter__(self) -> Self:
         """Move the calling thread, as ``enter()`` does."""
         targets = self._targets()
-        switch.enter_all(id(self), targets, tuple(self), pidfd=self._pidfd)
+        switch.enter_all(self._owner, targets, tuple(self))
         return self
 
     def __exit__(
@@ -195,10 +218,50 @@ class NamespaceSet(Mapping[NamespaceType, Namespace]):
         traceback: TracebackType | None,
     ) -> None:
         """Bring the calling thread back."""
-        switch.leave(id(self), tuple(self))
+        switch.leave(self._owner, tuple(self))
 
     def _targets(self) -> list[Target]:
         return [namespace.target() for namespace in self._members.values()]
+
+    def join(self) -> None:
+        """
+        Move the calling thread into all members for good: `pynamespaces.setns`.
+
+        A user namespace is joined together with the others or not at all, so it needs
+        a set made by `from_pid` or `from_pidfd`, whose process is alive and still has
+        them: one setns(2) by its pidfd then does it, which the kernel makes whole.
+        """
+        here = type(self).current(*self._members)
+        differing = self.differing(here)
+        here.close()
+        if self._pidfd != _NO_PROCESS and self._is_still_right():
+            if differing:
+                lowlevel.setns(self._pidfd, differing.flags)
+        elif NamespaceType.USER in differing:
+            raise IrreversibleError(
+                "a user namespace and others are joined at once, or a failure could "
+                "not be undone; that needs a set from a living process (from_pid) "
+                "that still has these namespaces"
+            )
+        else:
+            switch.join_all(differing._targets(), tuple(differing))
+
+    def _is_still_right(self) -> bool:
+        """Return whether the process still has all members."""
+        try:
+            now = type(self).from_pidfd(self._pidfd, *self._members)
+        except SystemCallError:
+            return False
+        right = all(now[type] == member for type, member in self._members.items())
+        now.close()
+        return right
+
+    @override
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            f"{type(self).__name__} cannot be pickled or copied, since descriptors "
+            "belong to their process"
+        )
 
     @override
     def __repr__(self) -> str:

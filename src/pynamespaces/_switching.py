@@ -12,7 +12,7 @@ from ._core.threads import wait_until_alone
 from ._namespace import Namespace
 from ._set import NamespaceSet
 from ._types import NamespaceType, TypeLike, flags_of, override, parse_types
-from .errors import MultithreadedError
+from .errors import RestoreError, SystemCallError
 
 _BORN_LATER: Final = (NamespaceType.PID, NamespaceType.TIME)
 
@@ -63,7 +63,7 @@ class unshared:  # noqa: N801 - used like a function, as contextlib's are
         ValueError: *loopback* without net, or no type.
     """
 
-    __slots__ = ("_fresh", "_loopback", "_types", "_unshare_fs")
+    __slots__ = ("_fresh", "_loopback", "_owner", "_types", "_unshare_fs")
 
     def __init__(
         self, *types: TypeLike, loopback: bool = False, unshare_fs: bool = False
@@ -72,6 +72,7 @@ class unshared:  # noqa: N801 - used like a function, as contextlib's are
         if loopback and NamespaceType.NET not in self._types:
             raise ValueError("loopback=True needs a fresh net namespace")
         self._loopback = loopback
+        self._owner = switch.new_owner()
         self._unshare_fs = unshare_fs
         self._fresh: NamespaceSet | None = None
 
@@ -80,7 +81,7 @@ class unshared:  # noqa: N801 - used like a function, as contextlib's are
         if self._fresh is not None:
             raise RuntimeError(f"{self!r} is entered already: make another")
         switch.unshare_for_now(
-            id(self),
+            self._owner,
             self._types,
             loopback=self._loopback,
             unshare_fs=self._unshare_fs,
@@ -88,7 +89,7 @@ class unshared:  # noqa: N801 - used like a function, as contextlib's are
         try:
             self._fresh = NamespaceSet(_open_fresh(self._types))
         except BaseException:
-            switch.leave(id(self), self._types)
+            switch.leave(self._owner, self._types)
             raise
         return self._fresh
 
@@ -99,7 +100,14 @@ class unshared:  # noqa: N801 - used like a function, as contextlib's are
         traceback: TracebackType | None,
     ) -> None:
         """Bring the calling thread back, and close the set."""
-        switch.leave(id(self), self._types)
+        try:
+            switch.leave(self._owner, self._types)
+        except RestoreError:
+            self._close()
+            raise
+        self._close()
+
+    def _close(self) -> None:
         fresh, self._fresh = self._fresh, None
         if fresh is not None:
             fresh.close()
@@ -127,7 +135,9 @@ def _for_good(change: Callable[[], None]) -> None:
     """Change the thread, if need be once more when joined threads are gone."""
     try:
         change()
-    except MultithreadedError:
+    except SystemCallError as error:
+        if not switch.is_due_to_threads(error.errno or 0, error.types):
+            raise
         if not wait_until_alone():
             raise
         change()
@@ -151,21 +161,29 @@ def unshare(*types: TypeLike) -> None:
     _for_good(lambda: lowlevel.unshare(flags))
 
 
-def setns(namespace: Namespace) -> None:
+def setns(target: Namespace | NamespaceSet) -> None:
     """
-    Move the calling thread into a namespace, for good.
+    Move the calling thread into a namespace, or into all of a set, for good.
 
     There is no way back but another ``setns``, and none at all from a user namespace.
     Of type mnt, root and working directory become the top of the namespace's tree. Of
     type pid the thread itself stays where it is, and its children are born there.
     Being in it already is no error. See :manpage:`setns(2)`.
 
+    Of a set, all are joined or none. With a user namespace among them, that takes a set
+    from a process (`NamespaceSet.from_pid`) that is alive and still has them: one
+    setns(2) by pidfd joins all (Linux 5.8).
+
     Raises:
         SystemCallError: The kernel refused; nothing was changed.
 
+        IrreversibleError: A user namespace could not be joined together with the
+            others; nothing was changed.
+
         ClosedNamespaceError: The handle has been closed.
     """
+    if isinstance(target, NamespaceSet):
+        _for_good(target.join)
     # The kernel calls re-entering one's own user namespace invalid.
-    if namespace.type is NamespaceType.USER and namespace.is_current():
-        return
-    _for_good(lambda: lowlevel.setns(namespace, namespace.type.flag))
+    elif target.type is not NamespaceType.USER or not target.is_current():
+        _for_good(lambda: lowlevel.setns(target, target.type.flag))

@@ -98,7 +98,9 @@ def _open_by_link(pidfd: int, type: NamespaceType) -> int:
     pid = _proc.pidfd_pid(pidfd)
     if pid is None:
         _require_alive(pidfd)
-        raise from_errno(errno.ESRCH, "open", (type,))
+        # Alive, so it is this /proc that does not have it, or there is none.
+        path = _proc.namespace_path("PID", type)
+        raise from_errno(errno.ENOENT, "open", (type,), path)
     fd = _open_link(_proc.namespace_path(pid, type), type)
     try:
         # Alive now, so nobody else had its pid when the link was opened.
@@ -121,7 +123,9 @@ def _open_of_thread(tid: int, type: NamespaceType) -> int:
         # This directory stays that thread's, and is empty when the thread is gone.
         directory = os.open(f"/proc/{tid}", os.O_PATH | os.O_DIRECTORY)
     except OSError as error:
-        raise from_errno(errno.ESRCH, "open", (type,)) from error
+        gone = error.errno == errno.ENOENT
+        number = errno.ESRCH if gone else error.errno or errno.EIO
+        raise from_errno(number, "open", (type,), f"/proc/{tid}") from None
     try:
         return _open_link(f"ns/{type}", type, directory)
     finally:

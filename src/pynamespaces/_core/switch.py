@@ -6,6 +6,7 @@ the shim, one for each thread, and is left in the order opposite to entering.
 """
 
 import errno
+import itertools
 import os
 import sys
 from types import TracebackType
@@ -27,6 +28,10 @@ from .threads import wait_until_alone
 _audit = sys.audit
 _enter = lib.pyns_enter
 _leave = lib.pyns_leave_target
+_depth = lib.pyns_depth
+_undo = lib.pyns_undo
+
+_owners = itertools.count(1)
 _T = NamespaceType
 Given = TypeVar("Given")
 
@@ -122,23 +127,27 @@ def _failed_restore(result: int) -> RestoreError:
     )
 
 
+_BY_THREADS: Final = {
+    (errno.EINVAL, _T.MNT),
+    (errno.EINVAL, _T.USER),
+    (errno.EUSERS, _T.TIME),
+}
+
+
+def is_due_to_threads(number: int, types: tuple[NamespaceType, ...]) -> bool:
+    """Return whether an errno is what the kernel says to a process with threads."""
+    return any((number, type) in _BY_THREADS for type in types)
+
+
 def _may_pass(result: int, types: tuple[NamespaceType, ...]) -> bool:
     """Return whether a refusal was only due to threads that are about to be gone."""
-    by_threads = (-errno.EINVAL, _T.MNT), (-errno.EUSERS, _T.TIME)
-    return any((result, type) in by_threads for type in types) and wait_until_alone()
+    return is_due_to_threads(-result, types) and wait_until_alone()
 
 
 def _failed_leave(result: int) -> Exception:
     if result == -lib.PYNS_EORDER:
         return RuntimeError(_OUT_OF_ORDER)
     return _failed_restore(result)
-
-
-def _undo() -> None:
-    """Take back the last entry, if it succeeded, while an exception is on its way."""
-    result = lib.pyns_undo()
-    if result < 0:
-        raise _failed_restore(result)
 
 
 class Enterable:
@@ -157,13 +166,17 @@ class Enterable:
     def __enter__(self) -> Self:
         """Move the calling thread."""
         _audit("pynamespaces.setns", self._types)
+        depth = _depth()
         try:
             result = _enter(self._target)
             if result:
                 _try_again(self._target, self._types, result)
-        except BaseException:
-            # Also where a signal handler raised after the shim had succeeded.
-            _undo()
+        except BaseException as error:
+            # Also where a signal handler raised after the shim had succeeded. The
+            # call is made here: a function of Python's could be interrupted at once.
+            result = _undo(depth)
+            if result < 0:
+                raise _failed_restore(result) from error
             raise
         return self
 
@@ -175,18 +188,36 @@ class Enterable:
     ) -> None:
         """Bring the calling thread back."""
         result = _leave(self._target)
-        if result > 0:
+        if result < 0:
+            result = _leave_again(result)
+        if result:
             # After the fact: a hook that raises must not keep a thread from home.
             _audit("pynamespaces.setns", self._types)
-        elif result < 0:
-            raise _failed_leave(result)
 
 
 def _try_again(target: Target, types: tuple[NamespaceType, ...], result: int) -> None:
     if _may_pass(result, types):
-        result = _enter(target)
+        result = lib.pyns_enter(target)
     if result < 0:
         raise _refusal(result, types)
+
+
+def _leave_again(result: int) -> int:
+    """Go on where the shim could not yet leave, or raise what it says."""
+    if result == -lib.PYNS_ETHREADS:
+        wait_until_alone()
+        result = lib.pyns_leave_finally()
+    if result == -lib.PYNS_EORDER:
+        raise RuntimeError(_OUT_OF_ORDER)
+    if result < 0:
+        raise _failed_restore(result)
+    return result
+
+
+def new_owner() -> int:
+    """Return a number to enter and leave by, which no one else has."""
+    # A target's owner is its address, and no address is as low.
+    return next(_owners)
 
 
 def enter_all(
@@ -194,39 +225,47 @@ def enter_all(
     targets: list[Target],
     types: tuple[NamespaceType, ...],
     *,
-    pidfd: int = -1,
     unshare_fs: bool = False,
 ) -> None:
     """
     Move the calling thread into several namespaces, all or none.
 
     Args:
-        owner: The number to leave by.
+        owner: The number to leave by, from `new_owner`.
 
         targets: At most one of each type, in any order.
 
         types: Theirs, for errors and audit.
 
-        pidfd: A process from which all of *targets* were opened, or -1. Where it
-            still has them, one setns(2) enters all but mnt.
-
         unshare_fs: Give the thread its own root, working directory and umask, for
             good, where entering mnt needs it.
     """
-    # mnt is refused most often: first, so that nothing else has to be put back.
-    targets = sorted(targets, key=lambda target: target.nstype != _T.MNT.flag)
+    # mnt is refused most often: first, so that nothing else has to be put back. But
+    # last where that takes what cannot be given back.
+    mnt = _T.MNT.flag
+    targets = sorted(targets, key=lambda t: (t.nstype == mnt) == unshare_fs)
     pointers = new_target_pointers(targets)
-    arguments = (owner, pointers, len(targets), pidfd, unshare_fs)
+    arguments = (owner, pointers, len(targets), int(unshare_fs))
     _audit("pynamespaces.setns", types)
+    depth = _depth()
     try:
         result = lib.pyns_enter_all(*arguments)
         if result < 0 and _may_pass(result, _last_types(types)):
             result = lib.pyns_enter_all(*arguments)
         if result < 0:
             raise _refusal(result, types)
-    except BaseException:
-        _undo()
+    except BaseException as error:
+        result = _undo(depth)
+        if result < 0:
+            raise _failed_restore(result) from error
         raise
+
+
+def join_all(targets: list[Target], types: tuple[NamespaceType, ...]) -> None:
+    """Move the calling thread into several namespaces for good, all or none."""
+    owner = new_owner()
+    enter_all(owner, targets, types)
+    lib.pyns_stay(owner)
 
 
 def leave(owner: int, types: tuple[NamespaceType, ...]) -> None:
@@ -239,40 +278,33 @@ def leave(owner: int, types: tuple[NamespaceType, ...]) -> None:
         RestoreError: The way back failed, and the thread is lost.
     """
     result = lib.pyns_leave(owner)
-    if result > 0:
+    if result < 0:
+        result = _leave_again(result)
+    if result:
         _audit("pynamespaces.setns", types)
-    elif result < 0:
-        raise _failed_leave(result)
 
 
 class Entry(Generic[Given]):
     """A way to enter namespaces that are some object's, which ``with`` gives."""
 
-    __slots__ = ("_given", "_pidfd", "_targets", "_types", "_unshare_fs")
+    __slots__ = ("_given", "_owner", "_targets", "_types", "_unshare_fs")
 
     def __init__(
         self,
         given: Given,
         targets: list[Target],
         *,
-        pidfd: int = -1,
         unshare_fs: bool = False,
     ) -> None:
         self._given = given
+        self._owner = new_owner()
         self._targets = targets
         self._types = tuple(_T.from_flag(target.nstype) for target in targets)
-        self._pidfd = pidfd
-        self._unshare_fs = unshare_fs
+        self._unshare_fs = bool(unshare_fs)
 
     def __enter__(self) -> Given:
         """Move the calling thread."""
-        enter_all(
-            id(self),
-            self._targets,
-            self._types,
-            pidfd=self._pidfd,
-            unshare_fs=self._unshare_fs,
-        )
+        enter_all(self._owner, self._targets, self._types, unshare_fs=self._unshare_fs)
         return self._given
 
     def __exit__(
@@ -282,7 +314,7 @@ class Entry(Generic[Given]):
         traceback: TracebackType | None,
     ) -> None:
         """Bring the calling thread back."""
-        leave(id(self), self._types)
+        leave(self._owner, self._types)
 
 
 def _refuse_threads(types: tuple[NamespaceType, ...], *, unshare_fs: bool) -> None:
@@ -306,15 +338,19 @@ def unshare_for_now(
     if _T.USER in types:
         raise _no_way_back(_T.USER)
     _refuse_threads(types, unshare_fs=unshare_fs)
+    flags = int(flags_of(types))
     _audit("pynamespaces.unshare", types)
+    depth = _depth()
     try:
-        result = lib.pyns_unshare_scoped(owner, flags_of(types))
+        result = lib.pyns_unshare_scoped(owner, flags)
         if result < 0:
             raise _refusal(result, types)
         if _T.MNT in types:
             check(lib.pyns_make_private(), "mount", (_T.MNT,), "/")
         if loopback:
             check(lib.pyns_loopback_up(), "ioctl(SIOCSIFFLAGS)", (_T.NET,), "lo")
-    except BaseException:
-        _undo()
+    except BaseException as error:
+        result = _undo(depth)
+        if result < 0:
+            raise _failed_restore(result) from error
         raise

@@ -4,6 +4,7 @@ import time
 from typing import Final
 
 from .. import _proc
+from .._lib import lib
 
 # Threads that were joined are gone after 4 ms at the most on a busy machine; the
 # bound is for those of other libraries, which will not go.
@@ -11,11 +12,22 @@ _PATIENCE: Final = 0.1
 _PAUSE: Final = 0.0005
 
 
-def _running_in_python(tasks: list[int]) -> int:
-    """Return how many of the threads Python knows to be running."""
+def is_alone() -> bool:
+    """Return whether the process has one thread, as the kernel counts them."""
+    answer = lib.pyns_is_alone()
+    # A seccomp filter may forbid to ask. Without /proc either, it is not.
+    return answer == 1 or (answer < 0 and len(_proc.task_ids() or (0, 0)) == 1)
+
+
+def _others_run_in_python() -> bool:
+    """Return whether Python knows of another thread that runs now."""
     import threading  # Not needed by those who only import this package.
 
-    return sum(thread.native_id in tasks for thread in threading.enumerate())
+    # After a fork the id of the main thread is that of the parent's.
+    own = threading.current_thread()
+    others = [thread for thread in threading.enumerate() if thread is not own]
+    tasks = _proc.task_ids()
+    return any(tasks is None or thread.native_id in tasks for thread in others)
 
 
 def wait_until_alone() -> bool:
@@ -27,12 +39,8 @@ def wait_until_alone() -> bool:
     are not waited for; those that Python does not know are, for a tenth of a second.
     """
     deadline = time.monotonic() + _PATIENCE
-    while True:
-        tasks = _proc.task_ids()
-        if tasks is None:
-            return False
-        if len(tasks) <= 1:
-            return True
-        if _running_in_python(tasks) > 1 or time.monotonic() > deadline:
+    while not is_alone():
+        if _others_run_in_python() or time.monotonic() > deadline:
             return False
         time.sleep(_PAUSE)
+    return True

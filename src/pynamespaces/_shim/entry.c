@@ -5,9 +5,11 @@
 
 /* A thread that was joined counts for a moment longer, and the kernel refuses to a
  * process with threads what it would do a moment later. */
-static int is_due_to_threads(const struct home *home, int result) {
-    return (home->nstype == CLONE_NEWNS && result == -EINVAL) ||
-           (home->nstype == CLONE_NEWTIME && result == -EUSERS);
+static int is_due_to_threads(const struct thread *thread, const struct home *home,
+                             int result) {
+    return thread->last_step == PYNS_STEP_SETNS &&
+           ((home->nstype == CLONE_NEWNS && result == -EINVAL) ||
+            (home->nstype == CLONE_NEWTIME && result == -EUSERS));
 }
 
 /* Go back by one home. `final`: not to be tried again. Then a thread that shares its
@@ -16,7 +18,7 @@ static int is_due_to_threads(const struct home *home, int result) {
 static int go_back_once(struct thread *thread, const struct home *home, int inherited,
                         int final) {
     int result = pyns_go_home(thread, home, inherited);
-    if (result == 0 || !is_due_to_threads(home, result))
+    if (result == 0 || !is_due_to_threads(thread, home, result))
         return result;
     if (!final)
         return -PYNS_ETHREADS;
@@ -67,7 +69,6 @@ static struct frame *next_frame(struct thread *thread, uintptr_t owner) {
     frame->owner = owner;
     frame->epoch = pyns_epoch();
     frame->count = 0;
-    frame->orphaned = 0;
     return frame;
 }
 
@@ -217,7 +218,7 @@ static struct frame *top_of(struct thread *thread) {
 
 /* Leave the top of the stack; return how many namespaces were changed back. */
 static int leave_top(struct thread *thread, int final) {
-    struct frame *frame = top_of(thread);
+    struct frame *frame = &thread->frames[thread->depth - 1];
     int count = frame->count;
     int result = go_back(thread, frame, final);
     if (result == -PYNS_ETHREADS)
@@ -226,36 +227,10 @@ static int leave_top(struct thread *thread, int final) {
     return result < 0 ? result : count;
 }
 
-/* Leave the top, and what beneath it was to be left before its turn. */
-static int leave(struct thread *thread, int final) {
-    int count = 0, failure = 0;
-    do {
-        int result = leave_top(thread, final);
-        if (result == -PYNS_ETHREADS)
-            return result;
-        if (result < 0)
-            failure = failure ? failure : result;
-        else
-            count += result;
-    } while (thread->depth > 0 && top_of(thread)->orphaned);
-    return failure ? failure : count;
-}
-
-/* Leave what `owner` entered, if it is on top. If it lies deeper, nothing is changed
- * now: it will be left together with what covers it. */
 int pyns_leave(uintptr_t owner) {
     struct thread *thread = pyns_known_self();
     struct frame *frame = top_of(thread);
-    if (frame && frame->owner == owner)
-        return leave(thread, 0);
-    for (int i = frame ? thread->depth - 2 : -1; i >= 0; i--) {
-        frame = &thread->frames[i];
-        if (frame->owner == owner && !frame->orphaned) {
-            frame->orphaned = 1;
-            break;
-        }
-    }
-    return -PYNS_EORDER;
+    return frame && frame->owner == owner ? leave_top(thread, 0) : -PYNS_EORDER;
 }
 
 int pyns_leave_target(struct pyns_target *target) {
@@ -265,7 +240,7 @@ int pyns_leave_target(struct pyns_target *target) {
 /* Go on with a leave that said -PYNS_ETHREADS, for the last time. */
 int pyns_leave_finally(void) {
     struct thread *thread = pyns_known_self();
-    return top_of(thread) ? leave(thread, 1) : -PYNS_EORDER;
+    return top_of(thread) ? leave_top(thread, 1) : -PYNS_EORDER;
 }
 
 /* Leave whatever this thread has entered since its stack was `depth` high. */
@@ -287,6 +262,6 @@ int pyns_stay(uintptr_t owner) {
         return -PYNS_EORDER;
     pyns_close_frame(frame);
     thread->depth--;
-    pyns_forget_homes();
+    pyns_forget_homes(0);
     return 0;
 }

@@ -104,7 +104,7 @@ static int open_home(struct thread *thread, int index, struct pyns_target *targe
             int pending = for_children && home->fd == -ENOENT;
             return pending ? -PYNS_EPENDING : home->fd;
         }
-        *unique = pyns_unique_of(home->fd);
+        home->unique = *unique = pyns_unique_of(home->fd);
         int there = target && pyns_same_namespace(home->fd, *unique, target);
         /* Asking whether the pidfd is ours costs, so a home seen before is believed,
          * but for saying that there is nothing to do. */
@@ -151,6 +151,10 @@ int pyns_save_home(struct thread *thread, int nstype, struct pyns_target *target
 int pyns_go_home(struct thread *thread, const struct home *home, int inherited) {
     thread->last_type = home->nstype;
     thread->last_step = PYNS_STEP_SETNS;
+    /* Children like to close descriptors that they do not know, and the number may
+     * be another namespace's now. */
+    if (inherited && pyns_unique_of(home->fd) != home->unique)
+        return -EBADF;
     if (setns(home->fd, home->nstype) < 0) {
         /* A child forked inside was born in the target. It can never leave that, and
          * its own children are due there already. */

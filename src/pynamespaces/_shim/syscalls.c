@@ -8,14 +8,14 @@
 int pyns_setns(int fd, int nstype) {
     int result = PYNS_RESULT(setns(fd, nstype));
     if (result == 0)
-        pyns_forget_homes();
+        pyns_forget_homes(nstype);
     return result;
 }
 
 int pyns_unshare(unsigned int flags) {
     int result = PYNS_RESULT(unshare((int)flags));
     if (result == 0)
-        pyns_forget_homes();
+        pyns_forget_homes((int)flags);
     return result;
 }
 

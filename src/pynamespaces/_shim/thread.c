@@ -47,12 +47,14 @@ unsigned int pyns_epoch(void) {
     return epoch;
 }
 
-/* The thread, or its process, has moved for good: what was known of its homes would
- * be believed without need, and one of them be kept. */
-void pyns_forget_homes(void) {
+/* The thread has moved for good, by CLONE_NEW* flags or (0) some: what was known of
+ * its homes would be believed without need. What is held for the process is its
+ * leader's. */
+void pyns_forget_homes(int flags) {
     if (self)
         memset(self->known, 0, sizeof(self->known));
-    pyns_cool_down();
+    if ((!flags || flags & CLONE_NEWNET) && syscall(SYS_gettid) == getpid())
+        pyns_cool_down();
 }
 
 void pyns_close_home(struct home *home) {

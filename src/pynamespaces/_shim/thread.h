@@ -12,12 +12,12 @@ struct home {
     int fd;
     int root; /* mnt only: the root and working directories */
     int cwd;
+    uint64_t unique;
 };
 
 struct frame {
     uintptr_t owner;
     unsigned int epoch; /* of the process that entered */
-    int orphaned;       /* was to be left while others covered it */
     int count;
     struct home homes[MAX_TYPES];
 };
@@ -55,7 +55,7 @@ extern const struct type_facts pyns_types[MAX_TYPES];
 struct thread *pyns_self(void);      /* made when first asked for; NULL: no memory */
 struct thread *pyns_known_self(void); /* NULL where nothing is known of the thread */
 unsigned int pyns_epoch(void);
-void pyns_forget_homes(void);
+void pyns_forget_homes(int flags);
 void pyns_close_home(struct home *home);
 void pyns_close_frame(struct frame *frame);
 

@@ -28,7 +28,7 @@ def in_range(name: str, value: int, low: int, high: int) -> int:
 
         ValueError: It is outside *low* to *high*.
     """
-    if not isinstance(value, int):
+    if type(value) is bool or not isinstance(value, int):
         raise TypeError(f"{name} must be an int, not {type(value).__name__}")
     if not low <= value <= high:
         raise ValueError(f"{name} {value} is out of range: {low} to {high}")
@@ -36,8 +36,19 @@ def in_range(name: str, value: int, low: int, high: int) -> int:
 
 
 def descriptor(fd: Descriptor) -> int:
-    """Return the number of a descriptor."""
-    return in_range("fd", fd if isinstance(fd, int) else fd.fileno(), 0, INT_MAX)
+    """
+    Return the number of a descriptor.
+
+    Raises:
+        TypeError: It is neither an int nor an object with ``fileno()``.
+    """
+    if isinstance(fd, int):
+        return in_range("fd", fd, 0, INT_MAX)
+    fileno = getattr(fd, "fileno", None)
+    if fileno is None:
+        kind = type(fd).__name__
+        raise TypeError(f"a descriptor is an int or has fileno(), unlike {kind}")
+    return in_range("fd", fileno(), 0, INT_MAX)
 
 
 def check(

@@ -7,10 +7,12 @@ from .._lib import lib, new_ints, read_int
 from .._types import CloneFlag, types_of
 from ._arguments import INT_MAX, Descriptor, check, descriptor, in_range
 
-# What these do needs memory that the child shares, or a pointer to it.
+# What these do needs memory that the child shares, or a pointer to it. With shared
+# descriptors, each object that the child drops would close one of the parent's.
 _REFUSED = (
     CloneFlag.CLONE_VM
     | CloneFlag.CLONE_VFORK
+    | CloneFlag.CLONE_FILES
     | CloneFlag.CLONE_SIGHAND
     | CloneFlag.CLONE_THREAD
     | CloneFlag.CLONE_SETTLS
@@ -44,7 +46,7 @@ def clone3(
     start programs, and run functions, by the calls of this package made for them.
 
     Args:
-        flags: ``CLONE_NEW*``, ``CLONE_FS``, ``CLONE_FILES``, ``CLONE_PARENT``,
+        flags: ``CLONE_NEW*``, ``CLONE_FS``, ``CLONE_PARENT``,
             ``CLONE_CLEAR_SIGHAND`` and the like. ``CLONE_PIDFD`` is implied.
 
         exit_signal: What the parent gets when the child ends; 0 for none.
@@ -61,7 +63,7 @@ def clone3(
         SystemCallError: The kernel refused, by `pynamespaces.errors`; no child is
             left.
 
-        ValueError: A flag that would share memory with the child.
+        ValueError: A flag that would share memory or descriptors with the child.
     """
     in_range("flags", flags, 0, 2**64 - 1)
     in_range("exit_signal", exit_signal, 0, 64)

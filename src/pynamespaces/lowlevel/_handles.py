@@ -6,7 +6,7 @@ from .._lib import lib, new_buffer, read_buffer
 from ..errors import NamespaceGoneError, SystemCallError
 from ._arguments import Descriptor, check, descriptor
 
-_ROOM = 64
+_LEAST, _ROOM = 16, 64
 
 
 def name_to_handle_at(fd: Descriptor) -> bytes:
@@ -39,7 +39,7 @@ def open_by_handle_at(handle: bytes) -> int:
 
         ValueError: *handle* is no handle of a namespace.
     """
-    if not 0 < len(handle) <= _ROOM:
+    if not _LEAST <= len(handle) <= _ROOM:
         raise ValueError(f"a handle of {len(handle)} bytes is none of a namespace")
     result = lib.pyns_open_by_handle(handle, len(handle))
     try:
