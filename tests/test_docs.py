@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from support import run_python
 
 ROOT = Path(__file__).parents[1]
 
@@ -23,7 +24,7 @@ def test_tutorial() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_readme_examples_are_python() -> None:
+def test_readme_examples() -> None:
     """The examples of the README compile, and import only what there is."""
     text = (ROOT / "README.md").read_text()
     blocks = [part.split("```")[0] for part in text.split("```python\n")[1:]]
@@ -31,4 +32,4 @@ def test_readme_examples_are_python() -> None:
     for block in blocks:
         compile(block, "README.md", "exec")
         imports = [line for line in block.splitlines() if line.startswith("from ")]
-        exec("\n".join(imports), {})
+        run_python("\n".join(imports))

@@ -41,7 +41,7 @@ def look(process: int) -> list[object]:
 
 
 def mount(source: str, target: str, kind: str | None, flags: int) -> None:
-    """Call mount(2)."""
+    """Mount, or change a mount, as mount(2) does."""
     words = [word.encode() if word else None for word in (source, target, kind)]
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.mount(*words, ctypes.c_ulong(flags), None) != 0:

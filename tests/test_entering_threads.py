@@ -37,7 +37,7 @@ def test_one_object_many_threads(type: TypeLike) -> None:
 
     def visit(nested: bool) -> set[tuple[tuple[int, int], ...]]:
         barrier.wait()
-        seen = set()
+        seen: set[tuple[tuple[int, int], ...]] = set()
         for _ in range(50):
             with first:
                 one = two = here(type)

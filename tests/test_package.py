@@ -4,6 +4,7 @@ import inspect
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,7 @@ def test_exports_are_what_is_offered() -> None:
         assert name == "TypeLike" or inspect.getdoc(value), name
 
 
-def _public_functions() -> list[object]:
+def _public_functions() -> Sequence[object]:
     classes = [v for v in vars(pynamespaces).values() if inspect.isclass(v)]
     members = [
         member

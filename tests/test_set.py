@@ -43,7 +43,7 @@ def test_mapping() -> None:
         assert NamespaceType.IPC not in members
         assert members.get(NamespaceType.IPC) is None
         assert members.get(NamespaceType.NET) is members["net"]
-        assert members.get("net") is members["net"]  # type: ignore[call-overload]
+        assert members.get("net") is members["net"]
         assert [space.type for space in members.values()] == list(members)
         assert dict(members) == dict(members.items())
 

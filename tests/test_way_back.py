@@ -378,7 +378,7 @@ def test_descriptors_closed_by_a_stranger(type: TypeLike, how: str) -> None:
 @pytest.mark.parametrize("how", FILLERS)
 @pytest.mark.parametrize("type", ["net", "uts"])
 def test_child_closes_descriptors_inside(type: TypeLike, how: str) -> None:
-    """A child that closes what it does not know, and leaves, is told that it is lost."""
+    """A child that closed what it does not know cannot leave, and is told so."""
 
     def visit() -> int:
         child = -1
@@ -454,7 +454,12 @@ def test_audit_events(enter: Enter, type: TypeLike) -> None:
 
     def visit() -> list[object]:
         events: list[object] = []
-        sys.addaudithook(lambda name, args: name == EVENT and events.append(args))
+
+        def hook(name: str, args: object) -> None:
+            if name == EVENT:
+                events.append(args)
+
+        sys.addaudithook(hook)
         with enter(namespace):
             events.append("body")
         return events

@@ -135,10 +135,12 @@ class NamespaceSet(Mapping[NamespaceType, Namespace]):
     @overload
     def get(self, key: TypeLike, /) -> Namespace | None: ...
     @overload
-    def get(self, key: TypeLike, /, default: _Default) -> Namespace | _Default: ...
+    def get(self, key: TypeLike, default: Namespace, /) -> Namespace: ...
+    @overload
+    def get(self, key: TypeLike, default: _Default, /) -> Namespace | _Default: ...
     @override
     def get(
-        self, key: TypeLike, /, default: _Default | None = None
+        self, key: TypeLike, default: Namespace | _Default | None = None, /
     ) -> Namespace | _Default | None:
         """Return the member of a type, or *default*."""
         return self._members.get(NamespaceType(key), default)
