@@ -41,7 +41,7 @@ def look(process: int) -> list[object]:
 
 
 def mount(source: str, target: str, kind: str | None, flags: int) -> None:
-    """Mount, or change a mount, as mount(2) does."""
+    """Add a mount, or change one, by the system call."""
     words = [word.encode() if word else None for word in (source, target, kind)]
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.mount(*words, ctypes.c_ulong(flags), None) != 0:
