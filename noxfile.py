@@ -33,8 +33,12 @@ nox.options.error_on_missing_interpreters = bool(
     REQUIRED & {f"python{version}" for version in SUPPORTED}
 )
 
-# The ids that Debian and others give to nobody.
-ORDINARY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+# The ids that Debian and others give to nobody. setpriv still has its capabilities
+# when it starts a program, so it starts a shell that starts what is meant.
+ORDINARY = (
+    *("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"),
+    *("sh", "-c", 'exec "$@"', "sh"),
+)
 IN_USERNS = (
     *("unshare", "--user", "--map-root-user", "--mount", "--uts", "--ipc", "--net"),
     *("--cgroup", "--pid", "--fork", "--mount-proc"),
@@ -162,7 +166,7 @@ def tests_user(session: nox.Session) -> None:
 @nox.session(python=False)
 def tests_userns(session: nox.Session) -> None:
     """Test as root of a user namespace that an ordinary user made."""
-    prefix = ((*ORDINARY, "--") if os.geteuid() == 0 else ()) + IN_USERNS
+    prefix = (ORDINARY if os.geteuid() == 0 else ()) + IN_USERNS
     if not _works(*prefix, "true"):
         _unavailable(session, "userns", "user namespaces are not allowed here")
     _run_suite(session, "userns", prefix)
