@@ -61,14 +61,21 @@ def _ours_by_pid(given: Given) -> Loop:
     return loop
 
 
-def _set_by_pidfd(given: Given) -> Loop:
-    """Enter a set that has a pidfd, by which one setns(2) can enter all but mnt."""
+def _set(given: Given) -> Loop:
+    """Enter six namespaces as a set."""
     return _entering(NamespaceSet.from_pid(given.pid, *_SIX))
 
 
-def _set_one_by_one(given: Given) -> Loop:
-    """Enter a set that has no pidfd."""
-    return _entering(NamespaceSet(Namespace.from_pid(given.pid, type) for type in _SIX))
+def _nested(given: Given) -> Loop:
+    """Enter six namespaces by as many with statements."""
+    one, two, three, four, five, six = NamespaceSet.from_pid(given.pid, *_SIX).values()
+
+    def loop(count: int) -> None:
+        for _ in repeat(None, count):
+            with one, two, three, four, five, six:
+                pass
+
+    return loop
 
 
 def _c(given: Given) -> Loop:
@@ -119,8 +126,8 @@ _LOOPS: Final[dict[str, Callable[[Given], Loop]]] = {
     "ours": _ours,
     "ours-by-path": _ours_by_path,
     "ours-by-pid": _ours_by_pid,
-    "set-by-pidfd": _set_by_pidfd,
-    "set-one-by-one": _set_one_by_one,
+    "set": _set,
+    "nested": _nested,
     "c": _c,
     "pyroute2-by-path": lambda given: _pyroute2(given.path),
     "pyroute2-by-fd": lambda given: _pyroute2(os.open(given.path, os.O_RDONLY)),
