@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Final
 
 from . import lowlevel
-from ._core import reach, switch
+from ._core import outcomes, reach, switch
 from ._core.threads import wait_until_alone
 from ._namespace import Namespace
 from ._set import NamespaceSet
@@ -136,7 +136,7 @@ def _for_good(change: Callable[[], None]) -> None:
     try:
         change()
     except SystemCallError as error:
-        if not switch.is_due_to_threads(error.errno or 0, error.types):
+        if not outcomes.is_due_to_threads(error.errno or 0, error.types):
             raise
         if not wait_until_alone():
             raise

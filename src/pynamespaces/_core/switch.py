@@ -7,7 +7,6 @@ the shim, one for each thread, and is left in the order opposite to entering.
 
 import errno
 import itertools
-import os
 import sys
 from types import TracebackType
 from typing import Final, Generic, Self, TypeVar
@@ -15,13 +14,15 @@ from typing import Final, Generic, Self, TypeVar
 from .. import _causes
 from .._lib import Target, lib, new_target_pointers
 from .._refusals import from_errno
-from .._types import NamespaceType, flags_of, types_of
-from ..errors import (
-    ClosedNamespaceError,
-    IrreversibleError,
-    RestoreError,
-)
+from .._types import NamespaceType, flags_of
 from ..lowlevel._arguments import check
+from .outcomes import (
+    failed_restore,
+    is_due_to_threads,
+    last_types,
+    no_way_back,
+    refusal,
+)
 from .threads import wait_until_alone
 
 # Looked up once: these are called by every entry.
@@ -35,108 +36,10 @@ _owners = itertools.count(1)
 _T = NamespaceType
 Given = TypeVar("Given")
 
-_WAYS: Final = (
-    "run a function there with call(), start a program there with run(join=...), "
-    "or use an executor"
-)
 _OUT_OF_ORDER: Final = (
     "this is not what this thread entered last: leave in reverse order, "
     "and on the thread that entered"
 )
-
-# Which call a step of the shim is, and the path that it is about.
-_STEPS: Final = {
-    lib.PYNS_STEP_HOME: ("open", "/proc/thread-self/ns/{type}"),
-    lib.PYNS_STEP_ROOT: ("open", "/"),
-    lib.PYNS_STEP_CWD: ("open", "."),
-    lib.PYNS_STEP_SETNS: ("setns", None),
-    lib.PYNS_STEP_UNSHARE: ("unshare", None),
-    lib.PYNS_STEP_FCHDIR: ("fchdir", None),
-    lib.PYNS_STEP_CHROOT: ("chroot", None),
-    lib.PYNS_STEP_MEMORY: ("malloc", None),
-}
-
-
-def _last_types(types: tuple[NamespaceType, ...]) -> tuple[NamespaceType, ...]:
-    """Return the type at which the shim stopped, or all where it is not one."""
-    return types_of(lib.pyns_last_type()) or types
-
-
-def _no_way_back(type: NamespaceType) -> IrreversibleError:
-    if type is _T.USER:
-        why = "a user namespace can never be left"
-    else:
-        why = (
-            f"the {type} namespace where this thread is belongs to a user namespace "
-            "that the caller has no power over, so it could not come back"
-        )
-    return IrreversibleError(f"{why}; {_WAYS}")
-
-
-def _cannot_put_back(type: NamespaceType) -> IrreversibleError:
-    return IrreversibleError(
-        f"the children of this thread are due in another {type} namespace than its "
-        f"own, and that could not be put back; leave that one first, or {_WAYS}"
-    )
-
-
-def _refusal(result: int, types: tuple[NamespaceType, ...]) -> Exception:
-    """Build the exception for what the shim returned, right after it did."""
-    number = -result
-    step, path = _STEPS.get(lib.pyns_last_step(), ("setns", None))
-    types = _last_types(types)
-    if number == lib.PYNS_ELOST:
-        return _lost_thread(types)
-    if number == lib.PYNS_EONEWAY:
-        return _no_way_back(types[0])
-    if number == lib.PYNS_EPENDING:
-        return _cannot_put_back(types[0])
-    if number == lib.PYNS_ESEARCH:
-        return IrreversibleError(
-            f"the caller may not search its own directory {path!r}, so it could not "
-            "come back to it"
-        )
-    if number == lib.PYNS_ECLOSED:
-        return ClosedNamespaceError(f"the {types[0]} namespace has been closed")
-    filename = path.format(type=types[0]) if path else None
-    return from_errno(number, step, types, filename)
-
-
-def _lost_thread(types: tuple[NamespaceType, ...]) -> RestoreError:
-    number = lib.pyns_lost()
-    return RestoreError(
-        number,
-        os.strerror(number),
-        syscall="setns",
-        types=types,
-        reason="this thread is lost since an earlier way back failed",
-        hint="let it end, and use another",
-    )
-
-
-def _failed_restore(result: int) -> RestoreError:
-    number = -result
-    syscall, _ = _STEPS.get(lib.pyns_last_step(), ("setns", None))
-    return RestoreError(
-        number,
-        os.strerror(number),
-        syscall=syscall,
-        types=_last_types(()),
-        reason="the way back failed: this thread is lost",
-        hint="let it end, and use another",
-    )
-
-
-_BY_THREADS: Final = {
-    (errno.EINVAL, _T.MNT),
-    (errno.EINVAL, _T.USER),
-    (errno.EUSERS, _T.TIME),
-}
-
-
-def is_due_to_threads(number: int, types: tuple[NamespaceType, ...]) -> bool:
-    """Return whether an errno is what the kernel says to a process with threads."""
-    return any((number, type) in _BY_THREADS for type in types)
 
 
 def _may_pass(result: int, types: tuple[NamespaceType, ...]) -> bool:
@@ -147,7 +50,7 @@ def _may_pass(result: int, types: tuple[NamespaceType, ...]) -> bool:
 def _failed_leave(result: int) -> Exception:
     if result == -lib.PYNS_EORDER:
         return RuntimeError(_OUT_OF_ORDER)
-    return _failed_restore(result)
+    return failed_restore(result)
 
 
 class Enterable:
@@ -176,7 +79,7 @@ class Enterable:
             # call is made here: a function of Python's could be interrupted at once.
             result = _undo(depth)
             if result < 0:
-                raise _failed_restore(result) from error
+                raise failed_restore(result) from error
             raise
         return self
 
@@ -199,7 +102,7 @@ def _try_again(target: Target, types: tuple[NamespaceType, ...], result: int) ->
     if _may_pass(result, types):
         result = lib.pyns_enter(target)
     if result < 0:
-        raise _refusal(result, types)
+        raise refusal(result, types)
 
 
 def _leave_again(result: int) -> int:
@@ -210,7 +113,7 @@ def _leave_again(result: int) -> int:
     if result == -lib.PYNS_EORDER:
         raise RuntimeError(_OUT_OF_ORDER)
     if result < 0:
-        raise _failed_restore(result)
+        raise failed_restore(result)
     return result
 
 
@@ -250,14 +153,14 @@ def enter_all(
     depth = _depth()
     try:
         result = lib.pyns_enter_all(*arguments)
-        if result < 0 and _may_pass(result, _last_types(types)):
+        if result < 0 and _may_pass(result, last_types(types)):
             result = lib.pyns_enter_all(*arguments)
         if result < 0:
-            raise _refusal(result, types)
+            raise refusal(result, types)
     except BaseException as error:
         result = _undo(depth)
         if result < 0:
-            raise _failed_restore(result) from error
+            raise failed_restore(result) from error
         raise
 
 
@@ -336,7 +239,7 @@ def unshare_for_now(
     A fresh mount namespace passes no mounts on to others, nor gets any from them.
     """
     if _T.USER in types:
-        raise _no_way_back(_T.USER)
+        raise no_way_back(_T.USER)
     _refuse_threads(types, unshare_fs=unshare_fs)
     flags = int(flags_of(types))
     _audit("pynamespaces.unshare", types)
@@ -344,7 +247,7 @@ def unshare_for_now(
     try:
         result = lib.pyns_unshare_scoped(owner, flags)
         if result < 0:
-            raise _refusal(result, types)
+            raise refusal(result, types)
         if _T.MNT in types:
             check(lib.pyns_make_private(), "mount", (_T.MNT,), "/")
         if loopback:
@@ -352,5 +255,5 @@ def unshare_for_now(
     except BaseException as error:
         result = _undo(depth)
         if result < 0:
-            raise _failed_restore(result) from error
+            raise failed_restore(result) from error
         raise
