@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from holding import Holder, holder
 from support import TIER, missing
 
 from pynamespaces import Namespace
@@ -105,3 +106,12 @@ def _changes(before: dict[str, object], after: dict[str, object]) -> list[str]:
         for key in before
         if before[key] != after[key]
     ]
+
+
+@pytest.fixture(scope="module")
+def target() -> Iterator[Holder]:
+    """A process that has its own of each type but user and time."""
+    if TIER == "plain":
+        pytest.skip("needs power to make it")
+    with holder("cgroup", "ipc", "mnt", "net", "pid", "uts") as made:
+        yield made

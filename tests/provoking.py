@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from types import ModuleType
 
-from support import in_child, missing
+from support import in_child, missing, own_all
 
 from pynamespaces import lowlevel
 from pynamespaces._lib import lib
@@ -292,3 +292,19 @@ def refusal(number: int) -> object:
 
 
 ENOTTY = refusal(errno.ENOTTY)
+
+
+def differing(before: dict[str, str], after: dict[str, str]) -> tuple[str, ...]:
+    """Return the links that changed."""
+    return tuple(name for name in before if before[name] != after[name])
+
+
+def changed_by(call: Callable[[], object]) -> tuple[str, ...]:
+    """Return which links of the thread a call changes, in a child."""
+
+    def compare() -> tuple[str, ...]:
+        before = own_all()
+        call()
+        return differing(before, own_all())
+
+    return in_child(compare)

@@ -2,13 +2,12 @@
 
 import os
 import threading
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from holding import in_own_userns
 from support import ALL_TYPES, identity, in_child, own_all
-from watching import Tasks, bystanders, in_worker
+from watching import Tasks, bystanders, in_worker, linger, moved
 
 from pynamespaces import (
     MultithreadedError,
@@ -23,25 +22,6 @@ powerful = pytest.mark.tier("root", "userns")
 
 PER_THREAD: tuple[TypeLike, ...] = ("cgroup", "ipc", "net", "pid", "uts")
 BORN_LATER: dict[str, str] = {"pid": "pid_for_children", "time": "time_for_children"}
-
-
-def moved(before: dict[str, str], after: dict[str, str]) -> set[str]:
-    """Return the links that are not what they were."""
-    return {name for name in before if before[name] != after[name]}
-
-
-def linger(rounds: int, change: Callable[[], None]) -> None:
-    """Do it right after a thread was joined, each time in a child of its own."""
-
-    def once() -> None:
-        for _ in range(4):
-            thread = threading.Thread(target=os.getpid)
-            thread.start()
-            thread.join()
-        change()
-
-    for _ in range(rounds):
-        in_child(once)
 
 
 @powerful

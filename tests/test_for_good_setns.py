@@ -1,14 +1,11 @@
 """`setns`: into a namespace for good, always in a child."""
 
-import os
-import threading
-from collections.abc import Callable
 from contextlib import closing
 
 import pytest
 from holding import become_root, holder, in_own_userns
 from support import identity, in_child, own_all
-from watching import Tasks, bystanders, in_worker, link_of
+from watching import Tasks, bystanders, in_worker, linger, link_of, moved
 
 from pynamespaces import (
     ClosedNamespaceError,
@@ -25,25 +22,6 @@ powerful = pytest.mark.tier("root", "userns")
 
 PER_THREAD: tuple[TypeLike, ...] = ("cgroup", "ipc", "net", "pid", "uts")
 BORN_LATER: dict[str, str] = {"pid": "pid_for_children", "time": "time_for_children"}
-
-
-def moved(before: dict[str, str], after: dict[str, str]) -> set[str]:
-    """Return the links that are not what they were."""
-    return {name for name in before if before[name] != after[name]}
-
-
-def linger(rounds: int, change: Callable[[], None]) -> None:
-    """Do it right after a thread was joined, each time in a child of its own."""
-
-    def once() -> None:
-        for _ in range(4):
-            thread = threading.Thread(target=os.getpid)
-            thread.start()
-            thread.join()
-        change()
-
-    for _ in range(rounds):
-        in_child(once)
 
 
 @powerful

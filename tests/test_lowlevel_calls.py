@@ -5,7 +5,6 @@ import os
 import select
 import signal
 import threading
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,7 +12,9 @@ import pytest
 from provoking import (
     another_process,
     another_thread,
+    changed_by,
     dead_pid,
+    differing,
     drop_capabilities,
     zombie,
 )
@@ -35,22 +36,6 @@ LINKS = {type: (type,) for type in ENTERED}
 LINKS |= {"pid": ("pid_for_children",), "time": ("time_for_children",)}
 LINKS |= {"user": ("user",)}
 """What changes in the calling thread when a type is unshared."""
-
-
-def differing(before: dict[str, str], after: dict[str, str]) -> tuple[str, ...]:
-    """Return the links that changed."""
-    return tuple(name for name in before if before[name] != after[name])
-
-
-def changed_by(call: Callable[[], object]) -> tuple[str, ...]:
-    """Return which links of the thread a call changes, in a child."""
-
-    def compare() -> tuple[str, ...]:
-        before = own_all()
-        call()
-        return differing(before, own_all())
-
-    return in_child(compare)
 
 
 # --- unshare ---

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from provoking import (
     another_process,
+    differing,
     hide_proc,
     mount,
     own_mounts,
@@ -32,22 +33,6 @@ LINKS = {type: (type,) for type in ENTERED}
 LINKS |= {"pid": ("pid_for_children",), "time": ("time_for_children",)}
 LINKS |= {"user": ("user",)}
 """What changes in the calling thread when a type is unshared."""
-
-
-def differing(before: dict[str, str], after: dict[str, str]) -> tuple[str, ...]:
-    """Return the links that changed."""
-    return tuple(name for name in before if before[name] != after[name])
-
-
-def changed_by(call: Callable[[], object]) -> tuple[str, ...]:
-    """Return which links of the thread a call changes, in a child."""
-
-    def compare() -> tuple[str, ...]:
-        before = own_all()
-        call()
-        return differing(before, own_all())
-
-    return in_child(compare)
 
 
 # --- setns ---

@@ -2,14 +2,14 @@
 
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 from holding import Holder, holder, in_own_userns
-from support import TIER, identity, in_child, own_all
+from support import identity, in_child, own_all
 from watching import Tasks, in_main_of_many, in_worker, link_of, mark, traced
 
 from pynamespaces import Namespace, NamespaceSet, TypeLike, unshared
@@ -19,15 +19,6 @@ Run = Callable[[Callable[[], None]], None]
 
 PER_THREAD: tuple[TypeLike, ...] = ("cgroup", "ipc", "net", "pid", "uts")
 """What threads enter without giving anything up."""
-
-
-@pytest.fixture(scope="module")
-def target() -> Iterator[Holder]:
-    """A process that has its own of each type but user and time."""
-    if TIER == "plain":
-        pytest.skip("needs power to make it")
-    with holder(*PER_THREAD, "mnt") as made:
-        yield made
 
 
 def there(pid: int, *types: str) -> dict[str, tuple[int, int]]:

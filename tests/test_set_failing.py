@@ -2,12 +2,12 @@
 
 import errno
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from holding import Holder, holder
-from support import TIER, own_all
+from holding import Holder
+from support import own_all
 from watching import Tasks, mark, traced
 
 from pynamespaces import (
@@ -22,15 +22,6 @@ powerful = pytest.mark.tier("root", "userns")
 Run = Callable[[Callable[[], None]], None]
 
 TYPES: tuple[TypeLike, ...] = ("cgroup", "ipc", "mnt", "net", "pid", "uts")
-
-
-@pytest.fixture(scope="module")
-def target() -> Iterator[Holder]:
-    """A process that has its own of each type but user and time."""
-    if TIER == "plain":
-        pytest.skip("needs power to make it")
-    with holder(*TYPES) as made:
-        yield made
 
 
 def enter_failing(pid: str, *types: TypeLike) -> dict[str, object]:

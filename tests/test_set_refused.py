@@ -1,13 +1,13 @@
 """`NamespaceSet` where it is refused: then all of it is, and nothing changes."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import pytest
 from holding import Holder, become_root, holder, in_own_userns
-from support import TIER, in_child, own_all
+from support import in_child, own_all
 from watching import bystanders, in_main_of_many, in_worker, unchanged
 
 from pynamespaces import (
@@ -25,15 +25,6 @@ powerful = pytest.mark.tier("root", "userns")
 Run = Callable[[Callable[[], None]], None]
 
 TYPES: tuple[TypeLike, ...] = ("cgroup", "ipc", "mnt", "net", "pid", "uts")
-
-
-@pytest.fixture(scope="module")
-def target() -> Iterator[Holder]:
-    """A process that has its own of each type but user and time."""
-    if TIER == "plain":
-        pytest.skip("needs power to make it")
-    with holder(*TYPES) as made:
-        yield made
 
 
 @pytest.mark.parametrize("run", [in_child, in_worker], ids=["alone", "worker"])

@@ -184,3 +184,22 @@ def traced(function: object, *args: str, inject: str = "") -> Traced:
         elif line.startswith(("setns", "unshare")):
             calls[-1].append(line)
     return Traced(json.loads(done.stdout), calls)
+
+
+def moved(before: dict[str, str], after: dict[str, str]) -> set[str]:
+    """Return the links that are not what they were."""
+    return {name for name in before if before[name] != after[name]}
+
+
+def linger(rounds: int, change: Callable[[], None]) -> None:
+    """Do it right after a thread was joined, each time in a child of its own."""
+
+    def once() -> None:
+        for _ in range(4):
+            thread = threading.Thread(target=os.getpid)
+            thread.start()
+            thread.join()
+        change()
+
+    for _ in range(rounds):
+        in_child(once)
