@@ -1,5 +1,6 @@
 """Entering that is cut short: by hooks, arguments, and signals at any moment."""
 
+import _thread
 import ast
 import inspect
 import random
@@ -10,16 +11,18 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from types import FrameType, FunctionType
+from typing import ParamSpec
 
 import pytest
-from provoking import replace
+from provoking import FakeLib, replace
 from support import in_child, own_all
 from targets import POWER, fresh
 
 from pynamespaces import Namespace, NamespaceSet, unshared
 from pynamespaces._core import switch
-from pynamespaces._lib import Target, lib
+from pynamespaces._lib import lib
 
+P = ParamSpec("P")
 Enter = Callable[[Namespace], AbstractContextManager[object]]
 
 ENTERS: dict[str, tuple[Enter, object]] = {
@@ -33,11 +36,6 @@ FORMS = pytest.mark.parametrize("form", list(ENTERS))
 
 class CutShort(BaseException):
     """What hooks, arguments and signal handlers raise here."""
-
-
-def cut_short(*_: object) -> None:
-    """Be a hook or a handler that raises."""
-    raise CutShort
 
 
 class Unanswerable:
@@ -180,34 +178,42 @@ def test_cut_short_at_each_line(form: str, busy: bool) -> None:
 
 
 @POWER
-def test_two_signals_at_once() -> None:
-    """Where a second handler raises just when the first is dealt with, it is undone."""
+@FORMS
+def test_signal_waits_for_the_undoing(form: str) -> None:
+    """A handler that raises as soon as a failure is dealt with comes too late."""
+    enter, _ = ENTERS[form]
 
-    def visit() -> bool:
-        signals = {signal.SIGUSR1, signal.SIGUSR2}
-        for number in signals:
-            signal.signal(number, cut_short)
-        enter = lib.pyns_enter
+    def interrupted(function: Callable[P, int]) -> Callable[P, int]:
+        """Let a call succeed, and raise while a signal waits to be looked at."""
 
-        def enter_and_be_interrupted(target: Target) -> int:
-            signal.pthread_sigmask(signal.SIG_BLOCK, signals)
-            result = enter(target)
-            for number in signals:
-                signal.raise_signal(number)
-            # Both arrive now: one is raised here, the other as soon as Python looks.
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
-            return result
+        def call(*args: P.args, **more: P.kwargs) -> int:
+            function(*args, **more)
+            # No call of Python's own, after which it would look.
+            for _ in map(_thread.interrupt_main, [signal.SIGUSR1]):
+                raise CutShort
+            return 0
 
-        before = own_all()
-        replace(switch, _enter=enter_and_be_interrupted)
-        with pytest.raises(CutShort) as caught:
-            namespace.__enter__()
-        assert isinstance(caught.value.__context__, CutShort)
-        assert own_all() == before
-        return lib.pyns_depth() == 0
+        return call
 
-    with fresh("uts") as namespace:
-        assert in_child(visit)
+    fake = FakeLib(
+        pyns_enter=interrupted(lib.pyns_enter),
+        pyns_enter_all=interrupted(lib.pyns_enter_all),
+        pyns_unshare_scoped=interrupted(lib.pyns_unshare_scoped),
+    )
+
+    def visit() -> str:
+        signal.signal(signal.SIGUSR1, late)
+        with inside(outer):
+            replace(switch, lib=fake, _enter=fake.pyns_enter)
+            with pytest.raises(BaseException) as caught:
+                enter(inner).__enter__()
+        return f"{caught.value!r} during {caught.value.__context__!r}"
+
+    def late(*_: object) -> None:
+        raise ZeroDivisionError
+
+    with fresh("net") as outer, fresh("uts") as inner:
+        assert in_child(visit) == "ZeroDivisionError() during CutShort()"
 
 
 @POWER

@@ -11,11 +11,11 @@ from support import identity, in_child
 from targets import POWER, fresh, in_thread
 from watching import Tasks
 
-from pynamespaces import Namespace, NamespaceSet, lowlevel, unshared
+from pynamespaces import Namespace, NamespaceSet, TypeLike, lowlevel, unshared
 
 Runs = Callable[[Callable[[], None]], None]
 
-LINKS = ("uts", "net", "ipc", "cgroup")
+LINKS: tuple[TypeLike, ...] = ("uts", "net", "ipc", "cgroup")
 KERNEL = pytest.mark.parametrize("kernel", list(KERNELS))
 PROC = pytest.mark.parametrize("proc", ["missing", "foreign", "planted"])
 RUN = pytest.mark.parametrize("run", [in_child, in_thread])

@@ -31,7 +31,7 @@ MOST = 500_000
 """How many files may be made until one has a wanted inode number."""
 
 
-def in_new_python(function: Callable[..., None], *args: str) -> None:
+def in_new_python(function: object, *args: str) -> None:
     """Run a function of this module where the library has not been used yet."""
     assert isinstance(function, FunctionType)
     folder, module = str(Path(__file__).parent), Path(__file__).stem
@@ -203,15 +203,19 @@ def close_and_see() -> None:
     use()
     (number,) = held()
     os.closerange(3, 256)
-    mine = [Namespace.current("net") for _ in range(number)]
-    assert number in [namespace.fileno() for namespace in mine]
+    first = Namespace.current("net")
+    os.dup2(first.fileno(), number)
     there = identity(number)
 
     def are_open() -> bool:
-        return all(identity(namespace.fileno()) == there for namespace in mine)
+        return identity(number) == identity(first.fileno()) == there
+
+    def use_and_look() -> bool:
+        use()
+        return are_open()
 
     assert in_child(are_open)
-    assert in_child(lambda: (use(), are_open())[1])
+    assert in_child(use_and_look)
     assert are_open()
     unshare("net")
     use()

@@ -19,16 +19,27 @@ from pynamespaces import (
     TypeLike,
     setns,
 )
+from pynamespaces._lib import lib
 
 powerful = pytest.mark.tier("root", "userns")
 
 SOME: tuple[TypeLike, ...] = ("ipc", "net", "uts")
+Opener = Callable[[Holder, tuple[TypeLike, ...]], NamespaceSet]
+
 MANY: tuple[TypeLike, ...] = ("cgroup", "ipc", "mnt", "net", "pid", "uts")
 
 
-def each_alone(target: Holder, *types: TypeLike) -> NamespaceSet:
+def by_one(target: Holder, types: tuple[TypeLike, ...]) -> NamespaceSet:
+    """Open namespaces of a process together."""
+    return NamespaceSet.from_pid(target.pid, *types)
+
+
+def each_alone(target: Holder, types: tuple[TypeLike, ...]) -> NamespaceSet:
     """Open namespaces of a process one by one, so that the set knows no process."""
     return NamespaceSet(Namespace.from_pid(target.pid, type) for type in types)
+
+
+OPENERS = pytest.mark.parametrize("opener", [by_one, each_alone])
 
 
 def joined(members: NamespaceSet) -> list[str]:
@@ -164,7 +175,7 @@ def test_process_has_died() -> None:
 @powerful
 def test_each_alone() -> None:
     """A set that was put together is joined one by one."""
-    with holder(*MANY) as target, closing(each_alone(target, *MANY)) as members:
+    with holder(*MANY) as target, closing(each_alone(target, MANY)) as members:
         assert joined(members) == list(MANY)
 
 
@@ -190,17 +201,15 @@ def test_with_user_each_alone() -> None:
     """With user, a set that no process is known to have is refused as a whole."""
     with (
         holder("user", *SOME) as target,
-        closing(each_alone(target, "user", *SOME)) as members,
+        closing(each_alone(target, ("user", *SOME))) as members,
     ):
         refused(members, IrreversibleError)
 
 
 @powerful
-@pytest.mark.parametrize("opener", [NamespaceSet.from_pid, None], ids=["one", "each"])
+@OPENERS
 @pytest.mark.parametrize("types", [("mnt",), ("mnt", "uts")], ids="+".join)
-def test_mnt_with_threads(
-    types: tuple[TypeLike, ...], opener: Callable[..., NamespaceSet] | None
-) -> None:
+def test_mnt_with_threads(types: tuple[TypeLike, ...], opener: Opener) -> None:
     """In a process with threads mnt is refused with the rest, and no thread moves."""
 
     def change() -> None:
@@ -212,7 +221,7 @@ def test_mnt_with_threads(
             assert "mnt" in caught.value.types
 
     with holder("mnt", "uts") as target:
-        made = opener(target.pid, *types) if opener else each_alone(target, *types)
+        made = opener(target, types)
         with closing(made) as members:
             in_child(lambda: in_worker(change))
 
@@ -253,14 +262,12 @@ def test_fails(how: str) -> None:
 
 
 @powerful
-@pytest.mark.parametrize("opener", [NamespaceSet.from_pid, None], ids=["one", "each"])
+@OPENERS
 @pytest.mark.parametrize("member", [*SOME, None])
-def test_closed(
-    member: TypeLike | None, opener: Callable[..., NamespaceSet] | None
-) -> None:
+def test_closed(member: TypeLike | None, opener: Opener) -> None:
     """A set with a closed member is refused as a whole."""
     with holder(*SOME) as target:
-        made = opener(target.pid, *SOME) if opener else each_alone(target, *SOME)
+        made = opener(target, SOME)
         with closing(made) as members:
             (members[member] if member else members).close()
             refused(members, ClosedNamespaceError)
@@ -271,7 +278,11 @@ def test_for_good() -> None:
     """What was joined is home afterwards, and entering comes back to it."""
 
     def change() -> None:
+        Namespace.current("net").close()  # From now on this thread has its pidfd.
+        descriptors = set(os.listdir("/proc/self/fd"))
         setns(members)
+        assert set(os.listdir("/proc/self/fd")) <= descriptors
+        assert lib.pyns_depth() == 0
         with Tasks() as tasks:
             before = tasks.state()
             with outside:
@@ -280,7 +291,7 @@ def test_for_good() -> None:
 
     with (
         holder(*SOME) as target,
-        closing(each_alone(target, *SOME)) as members,
+        closing(each_alone(target, SOME)) as members,
         closing(Namespace.current("uts")) as outside,
     ):
         in_child(change)

@@ -233,6 +233,9 @@ class NamespaceSet(Mapping[NamespaceType, Namespace]):
         a set made by `from_pid` or `from_pidfd`, whose process is alive and still has
         them: one setns(2) by its pidfd then does it, which the kernel makes whole.
         """
+        self._targets()  # A member that was closed is an error, whichever way is taken.
+        if not self._members:
+            return
         here = type(self).current(*self._members)
         differing = self.differing(here)
         here.close()

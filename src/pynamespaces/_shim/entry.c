@@ -91,6 +91,8 @@ static int switch_to(struct thread *thread, struct pyns_target *target,
     int fd = __atomic_load_n(&target->fd, __ATOMIC_ACQUIRE);
     thread->last_type = target->nstype;
     thread->last_step = PYNS_STEP_SETNS;
+    if (fd < 0)
+        return -PYNS_ECLOSED;
     int result = PYNS_RESULT(setns(fd, target->nstype));
     /* Permission is checked before the shared root and working directory are, so
      * these are parted only when that is all that is in the way. */
