@@ -75,7 +75,7 @@ def test_records(protocol: type[object], struct: str) -> None:
 def test_target_of_a_namespace(type: str) -> None:
     """What the shim enters by has each fact of the namespace in its place."""
     namespace = Namespace.current(NamespaceType(type))
-    target, facts = namespace.target(), namespace.id
+    target, facts = namespace._record(), namespace.id
     assert (target.fd, target.nstype) == (namespace.fileno(), namespace.type.flag)
     assert (target.dev, target.ino) == (facts.dev, facts.ino)
     assert target.unique == (facts.unique or 0)

@@ -49,7 +49,7 @@ class PidNamespace(Namespace, type=NamespaceType.PID):
         Raises:
             NamespacePermissionError: It has none, or it lies outside the caller's.
         """
-        return cast("PidNamespace", self.from_own_fd(lowlevel.ns_get_parent(self)))
+        return cast("PidNamespace", self._adopt(lowlevel.ns_get_parent(self)))
 
 
 class TimeNamespace(Namespace, type=NamespaceType.TIME):
@@ -79,7 +79,7 @@ class UserNamespace(Namespace, type=NamespaceType.USER):
         Raises:
             NamespacePermissionError: It has none, or it lies outside the caller's.
         """
-        return cast("UserNamespace", self.from_own_fd(lowlevel.ns_get_parent(self)))
+        return cast("UserNamespace", self._adopt(lowlevel.ns_get_parent(self)))
 
 
 class UtsNamespace(Namespace, type=NamespaceType.UTS):

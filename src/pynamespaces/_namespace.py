@@ -70,7 +70,7 @@ class Namespace(Openers, switch.Enterable):
 
     @classmethod
     @override
-    def from_own_fd(cls, fd: int) -> Namespace:
+    def _adopt(cls, fd: int) -> Namespace:
         """Make an object that owns *fd*, which is closed if that fails."""
         try:
             target, identity = reach.identify(fd)
@@ -135,7 +135,7 @@ class Namespace(Openers, switch.Enterable):
         Raises:
             NamespacePermissionError: It lies outside the caller's user namespace.
         """
-        owner = Namespace.from_own_fd(lowlevel.ns_get_userns(self))
+        owner = Namespace._adopt(lowlevel.ns_get_userns(self))
         return cast("UserNamespace", owner)
 
     def is_current(self) -> bool:
@@ -182,9 +182,9 @@ class Namespace(Openers, switch.Enterable):
             RuntimeError: At the end: left on another thread, or not in reverse order;
                 nothing was changed.
         """
-        return switch.Entry(self, [self.target()], unshare_fs=unshare_fs)
+        return switch.Entry(self, [self._record()], unshare_fs=unshare_fs)
 
-    def target(self) -> Target:
+    def _record(self) -> Target:
         """Return the shim's record of this namespace, for the core."""
         self.fileno()
         return self._target

@@ -50,7 +50,7 @@ class Openers:
         raise NotImplementedError
 
     @classmethod
-    def from_own_fd(cls, fd: int) -> Namespace:
+    def _adopt(cls, fd: int) -> Namespace:
         raise NotImplementedError
 
     @overload
@@ -106,7 +106,7 @@ class Openers:
         """
         wanted = cls._required(type)
         in_range("pid", pid, 1, INT_MAX)
-        return cls.from_own_fd(reach.open_of_pid(pid, wanted))
+        return cls._adopt(reach.open_of_pid(pid, wanted))
 
     @overload
     @classmethod
@@ -155,7 +155,7 @@ class Openers:
             ValueError: *type* is none of the eight.
         """
         wanted = cls._required(type)
-        return cls.from_own_fd(reach.open_of_pidfd(pidfd, wanted))
+        return cls._adopt(reach.open_of_pidfd(pidfd, wanted))
 
     @overload
     @classmethod
@@ -207,7 +207,7 @@ class Openers:
             NamespacePermissionError: The path may not be searched, or the process
                 not be looked into.
         """
-        return cls.from_own_fd(reach.open_path(path, cls._wanted(type)))
+        return cls._adopt(reach.open_path(path, cls._wanted(type)))
 
     @overload
     @classmethod
@@ -255,7 +255,7 @@ class Openers:
             WrongTypeError: The namespace is of another type.
         """
         wanted = cls._wanted(type)
-        return cls.from_own_fd(reach.require_type(reach.duplicate(fd), wanted))
+        return cls._adopt(reach.require_type(reach.duplicate(fd), wanted))
 
     @overload
     @classmethod
@@ -297,4 +297,4 @@ class Openers:
 
             ValueError: *type* is none of the eight.
         """
-        return cls.from_own_fd(reach.open_current(cls._required(type)))
+        return cls._adopt(reach.open_current(cls._required(type)))

@@ -223,9 +223,9 @@ class NamespaceSet(Mapping[NamespaceType, Namespace]):
         switch.leave(self._owner, tuple(self))
 
     def _targets(self) -> list[Target]:
-        return [namespace.target() for namespace in self._members.values()]
+        return [namespace._record() for namespace in self._members.values()]
 
-    def join(self) -> None:
+    def _join(self) -> None:
         """
         Move the calling thread into all members for good: `pynamespaces.setns`.
 

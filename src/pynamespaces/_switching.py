@@ -127,7 +127,7 @@ def _open_fresh(types: tuple[NamespaceType, ...]) -> list[Namespace]:
             if type is not NamespaceType.PID:
                 raise
             continue  # Before Linux 6.11, until its first process.
-        namespaces.append(Namespace.from_own_fd(fd))
+        namespaces.append(Namespace._adopt(fd))
     return namespaces
 
 
@@ -183,7 +183,7 @@ def setns(target: Namespace | NamespaceSet) -> None:
         ClosedNamespaceError: The handle has been closed.
     """
     if isinstance(target, NamespaceSet):
-        _for_good(target.join)
+        _for_good(target._join)
     # The kernel calls re-entering one's own user namespace invalid.
     elif target.type is not NamespaceType.USER or not target.is_current():
         _for_good(lambda: lowlevel.setns(target, target.type.flag))
