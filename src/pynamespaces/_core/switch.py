@@ -108,8 +108,11 @@ def _try_again(target: Target, types: tuple[NamespaceType, ...], result: int) ->
 def _leave_again(result: int) -> int:
     """Go on where the shim could not yet leave, or raise what it says."""
     if result == -lib.PYNS_ETHREADS:
-        wait_until_alone()
-        result = lib.pyns_leave_finally()
+        try:
+            wait_until_alone()
+        finally:
+            # Also when a signal handler raises during the wait.
+            result = lib.pyns_leave_finally()
     if result == -lib.PYNS_EORDER:
         raise RuntimeError(_OUT_OF_ORDER)
     if result < 0:
