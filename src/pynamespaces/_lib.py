@@ -35,6 +35,35 @@ class MntInfo(Protocol):
     mnt_ns_id: int
 
 
+class Names(Protocol):
+    """``struct pyns_names``."""
+
+    host: object
+    domain: object
+
+
+class Creation(Protocol):
+    """``struct pyns_creation``: fresh namespaces, and how to set them up."""
+
+    flags: int
+    owner: int
+    loopback: int
+    hostname_length: int
+    hostname: bytes
+    uid_map: bytes
+    gid_map: bytes
+    time_offsets: bytes
+    count: int
+    nstypes: list[int]
+    fds: list[int]
+
+
+class Inhabitant(Protocol):
+    """``struct pyns_inhabitant``: a helper task that rests in a user namespace."""
+
+    pid: int
+
+
 class Lib(Protocol):
     """The functions of ``api.h``: >= 0, or -errno, or a negative refusal."""
 
@@ -45,6 +74,7 @@ class Lib(Protocol):
     PYNS_ECLOSED: int
     PYNS_ESEARCH: int
     PYNS_ETHREADS: int
+    PYNS_EINIT: int
     PYNS_STEP_NONE: int
     PYNS_STEP_HOME: int
     PYNS_STEP_ROOT: int
@@ -54,6 +84,17 @@ class Lib(Protocol):
     PYNS_STEP_FCHDIR: int
     PYNS_STEP_CHROOT: int
     PYNS_STEP_MEMORY: int
+    PYNS_STEP_CLONE: int
+    PYNS_STEP_SOCKET: int
+    PYNS_STEP_OPEN: int
+    PYNS_STEP_PROC: int
+    PYNS_STEP_NAME: int
+    PYNS_STEP_SETGROUPS: int
+    PYNS_STEP_UID_MAP: int
+    PYNS_STEP_GID_MAP: int
+    PYNS_STEP_PROPAGATION: int
+    PYNS_STEP_TIME_OFFSETS: int
+    PYNS_STEP_LOOPBACK: int
 
     CLONE_NEWTIME: int
     CLONE_VM: int
@@ -152,6 +193,34 @@ class Lib(Protocol):
     def pyns_ns_mnt_ioctl(self, fd: int, request: int, result: MntInfo, /) -> int: ...
     def pyns_name_to_handle(self, fd: int, handle: Buffer, size: int, /) -> int: ...
     def pyns_open_by_handle(self, handle: bytes, size: int, /) -> int: ...
+    def pyns_inhabit(self, userns: int, inhabitant: Inhabitant, /) -> int: ...
+    def pyns_dismiss(self, inhabitant: Inhabitant, /) -> int: ...
+    def pyns_socket_in(
+        self, netns: int, family: int, type: int, protocol: int, /
+    ) -> int: ...
+    def pyns_open_in(self, mntns: int, path: bytes, flags: int, mode: int, /) -> int: ...
+    def pyns_mountinfo_in(self, mntns: int, /) -> int: ...
+    def pyns_offsets_in(self, timens: int, text: Buffer, size: int, /) -> int: ...
+    def pyns_names_in(self, utsns: int, names: Names, /) -> int: ...
+    def pyns_set_name_in(
+        self, utsns: int, is_domain: int, name: bytes, length: int, /
+    ) -> int: ...
+    def pyns_create(self, what: Creation, /) -> int: ...
+    def pyns_join(
+        self, fds: IntOut, nstypes: IntOut, count: int, rehearse: int, /
+    ) -> int: ...
+    def pyns_attach(self, fd: int, target: int, /) -> int: ...
+    def pyns_detach(self, path: bytes, /) -> int: ...
+    def pyns_bind(self, source: bytes, target: bytes, /) -> int: ...
+    def pyns_make_shared(self, path: bytes, /) -> int: ...
+    def pyns_listmount(
+        self, mnt_ns_id: int, last: int, ids: IntOut, count: int, /
+    ) -> int: ...
+    def pyns_statmount(
+        self, mnt_ns_id: int, id: int, mask: int, buffer: Buffer, size: int, /
+    ) -> int: ...
+    def pyns_netns_of_socket(self, fd: int, /) -> int: ...
+    def pyns_netns_cookie(self, fd: int, cookie: IntOut, /) -> int: ...
     def pyns_clone3(
         self,
         flags: int,
@@ -168,6 +237,7 @@ class _Ffi(Protocol):
     def new(self, cdecl: object, init: object = None, /) -> object: ...
     def typeof(self, cdecl: str, /) -> object: ...
     def buffer(self, cdata: object, size: int = -1, /) -> bytes: ...
+    def string(self, cdata: object, /) -> bytes: ...
 
 
 ffi: Final = cast("_Ffi", _untyped_ffi)
@@ -200,6 +270,31 @@ def read_int(result: IntOut) -> int:
 def new_mnt_info() -> MntInfo:
     """Make a record for the mount namespace ioctls to fill."""
     return cast("MntInfo", ffi.new("struct pyns_mnt_info *"))
+
+
+def new_names() -> Names:
+    """Make a record for the names of a uts namespace."""
+    return cast("Names", ffi.new("struct pyns_names *"))
+
+
+def read_name(name: object) -> bytes:
+    """Copy a name out of its record, up to its null byte."""
+    return ffi.string(name)
+
+
+def new_creation() -> Creation:
+    """Make the record of what `pyns_create` is to make."""
+    return cast("Creation", ffi.new("struct pyns_creation *"))
+
+
+def new_inhabitant() -> Inhabitant:
+    """Make a record for `pyns_inhabit` to fill."""
+    return cast("Inhabitant", ffi.new("struct pyns_inhabitant *"))
+
+
+def read_ints(result: IntOut, count: int) -> list[int]:
+    """Copy the first ints of an array."""
+    return list(cast("list[int]", result)[0:count])
 
 
 def new_buffer(size: int) -> Buffer:

@@ -13,9 +13,11 @@ enum pyns_refusal {
     PYNS_ECLOSED = 4100, /* the target's descriptor was closed */
     PYNS_ESEARCH = 4101, /* its root or working directory may not be searched */
     PYNS_ETHREADS = 4102, /* not yet, for threads that may be about to end */
+    PYNS_EINIT = 4103,   /* a helper task would be the init of a pid namespace */
 };
 
-/* Which system call the last enter, leave or unshare of this thread ended in. */
+/* Which system call the last enter, leave or unshare of this thread ended in, or that
+ * of a helper task that it ran. */
 enum pyns_step {
     PYNS_STEP_NONE,
     PYNS_STEP_HOME,   /* opening the namespace where the thread is */
@@ -26,6 +28,18 @@ enum pyns_step {
     PYNS_STEP_FCHDIR,
     PYNS_STEP_CHROOT,
     PYNS_STEP_MEMORY,
+    /* by helper tasks only */
+    PYNS_STEP_CLONE,
+    PYNS_STEP_SOCKET,
+    PYNS_STEP_OPEN,
+    PYNS_STEP_PROC,   /* a file of the task's in /proc */
+    PYNS_STEP_NAME,   /* host or domain name */
+    PYNS_STEP_SETGROUPS,
+    PYNS_STEP_UID_MAP,
+    PYNS_STEP_GID_MAP,
+    PYNS_STEP_PROPAGATION,
+    PYNS_STEP_TIME_OFFSETS,
+    PYNS_STEP_LOOPBACK,
 };
 
 /* A namespace that may be entered. Owned by the Python object that made it. */
@@ -42,6 +56,33 @@ struct pyns_target {
 struct pyns_mnt_info {
     uint32_t nr_mounts;
     uint64_t mnt_ns_id;
+};
+
+/* The names of a uts namespace, each ended by a null byte if there is room. */
+struct pyns_names {
+    char host[65];
+    char domain[65];
+};
+
+/* Fresh namespaces, and how to set them up. An empty text is not written. */
+struct pyns_creation {
+    unsigned int flags;
+    int owner;            /* the user namespace to make them in, or -1 */
+    int loopback;
+    int hostname_length;
+    char hostname[65];
+    char uid_map[64];     /* one line, which the namespace's own root may write */
+    char gid_map[64];
+    char time_offsets[128];
+    int count;
+    int nstypes[8];       /* what to open, each a CLONE_NEW* */
+    int fds[8];           /* the result, in that order */
+};
+
+/* A helper task that rests in a user namespace. */
+struct pyns_inhabitant {
+    int pid;
+    void *room;
 };
 
 /* thread.c: the calling thread, its own namespaces, its stack of entries */
@@ -82,6 +123,35 @@ int pyns_ioctl_u64(int fd, unsigned int request, uint64_t *result);
 int pyns_ns_mnt_ioctl(int fd, unsigned int request, struct pyns_mnt_info *result);
 int pyns_name_to_handle(int fd, unsigned char *handle, int size);
 int pyns_open_by_handle(const unsigned char *handle, int size);
+
+/* task.c: the tasks that the next three files run */
+int pyns_inhabit(int userns, struct pyns_inhabitant *inhabitant);
+int pyns_dismiss(struct pyns_inhabitant *inhabitant);
+
+/* elsewhere.c: acting in a namespace, by a helper task */
+int pyns_socket_in(int netns, int family, int type, int protocol);
+int pyns_open_in(int mntns, const char *path, int flags, unsigned int mode);
+int pyns_mountinfo_in(int mntns);
+int pyns_offsets_in(int timens, char *text, int size);
+int pyns_names_in(int utsns, struct pyns_names *names);
+int pyns_set_name_in(int utsns, int is_domain, const char *name, int length);
+
+/* create.c and join.c */
+int pyns_create(struct pyns_creation *what);
+int pyns_join(const int *fds, const int *nstypes, int count, int rehearse);
+
+/* mounts.c: in the calling thread's mount namespace */
+int pyns_attach(int fd, int target);
+int pyns_detach(const char *path);
+int pyns_bind(const char *source, const char *target);
+int pyns_make_shared(const char *path);
+int pyns_listmount(uint64_t mnt_ns_id, uint64_t last, uint64_t *ids, int count);
+int pyns_statmount(uint64_t mnt_ns_id, uint64_t id, uint64_t mask, char *buffer,
+                   int size);
+
+/* sockets.c */
+int pyns_netns_of_socket(int fd);
+int pyns_netns_cookie(int fd, uint64_t *cookie);
 
 /* clone.c */
 int pyns_clone3(uint64_t flags, int exit_signal, int cgroup, const int *set_tid,

@@ -1,5 +1,5 @@
 /* System calls as they are: one function each, no policy. */
-#include "thread.h"
+#include "task.h"
 
 #include <net/if.h>
 #include <sys/mount.h>
@@ -43,7 +43,7 @@ int pyns_is_alone(void) {
     return errno == EINVAL ? 0 : -errno;
 }
 
-static int make_private(void) {
+int pyns_make_root_private(void) {
     return PYNS_RESULT(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL));
 }
 
@@ -52,7 +52,7 @@ static int make_private(void) {
 static int make_private_from_above(int own, int root, int cwd) {
     if (setns(own, CLONE_NEWNS) < 0)
         return -errno;
-    int result = make_private();
+    int result = pyns_make_root_private();
     if (fchdir(root) < 0 || chroot(".") < 0 || fchdir(cwd) < 0)
         return -errno;
     return result;
@@ -61,7 +61,7 @@ static int make_private_from_above(int own, int root, int cwd) {
 /* Stop mounts made in this thread's mount namespace from reaching others. */
 int pyns_make_private(void) {
     const int flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
-    int result = make_private();
+    int result = pyns_make_root_private();
     if (result != -EINVAL)
         return result;
     int own = pyns_own_namespace(CLONE_NEWNS, 0);

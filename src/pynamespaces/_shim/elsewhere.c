@@ -1,0 +1,206 @@
+/* Acting in a namespace without moving a thread: each by one helper task. */
+#include "task.h"
+
+#include <sys/socket.h>
+#include <sys/utsname.h>
+
+#define RUN(work, errand) \
+    pyns_run_task(work, &(errand).trace, sizeof(errand), TASK_SHARES_MEMORY)
+
+/* --- sockets --- */
+
+struct socket_errand {
+    struct trace trace;
+    int netns, family, type, protocol;
+};
+
+static int make_socket(struct trace *trace) {
+    struct socket_errand *errand = (struct socket_errand *)trace;
+    int result = pyns_task_enter(trace, errand->netns, CLONE_NEWNET);
+    if (result < 0)
+        return result;
+    pyns_at(trace, PYNS_STEP_SOCKET, CLONE_NEWNET);
+    return PYNS_RESULT(
+        socket(errand->family, errand->type | SOCK_CLOEXEC, errand->protocol));
+}
+
+int pyns_socket_in(int netns, int family, int type, int protocol) {
+    struct socket_errand errand = {
+        .netns = netns, .family = family, .type = type, .protocol = protocol};
+    return RUN(make_socket, errand);
+}
+
+/* --- files --- */
+
+/* struct open_how of linux/openat2.h */
+struct how {
+    uint64_t flags, mode, resolve;
+};
+
+#define RESOLVE_NO_MAGICLINKS 0x02
+#define RESOLVE_IN_ROOT 0x10
+
+struct open_errand {
+    struct trace trace;
+    int mntns;
+    const char *path;
+    struct how how;
+};
+
+/* Entering has made the root of the namespace the task's root and working directory.
+ * Links in /proc would still lead out of it, or to the caller's descriptors. */
+static int open_file(struct trace *trace) {
+    struct open_errand *errand = (struct open_errand *)trace;
+    int result = pyns_task_enter(trace, errand->mntns, CLONE_NEWNS);
+    if (result < 0)
+        return result;
+    pyns_at(trace, PYNS_STEP_OPEN, CLONE_NEWNS);
+    return PYNS_RESULT(syscall(SYS_openat2, AT_FDCWD, errand->path, &errand->how,
+                               sizeof(errand->how)));
+}
+
+/* The calling thread waits, and no signal can end that, so the task must not wait for
+ * the other end of a FIFO or the like: O_NONBLOCK, taken back afterwards. */
+int pyns_open_in(int mntns, const char *path, int flags, unsigned int mode) {
+    int strictly = flags & O_PATH ? 0 : O_NONBLOCK | O_NOCTTY;
+    struct open_errand errand = {
+        .mntns = mntns,
+        .path = path,
+        .how = {.flags = (unsigned int)(flags | strictly | O_CLOEXEC),
+                .mode = mode,
+                .resolve = RESOLVE_NO_MAGICLINKS | RESOLVE_IN_ROOT}};
+    int fd = RUN(open_file, errand);
+    if (fd < 0 || !strictly || flags & O_NONBLOCK)
+        return fd;
+    int status = fcntl(fd, F_GETFL);
+    if (status >= 0 && fcntl(fd, F_SETFL, status & ~O_NONBLOCK) >= 0)
+        return fd;
+    int error = errno;
+    close(fd);
+    return -error;
+}
+
+/* --- what /proc tells of a process, when the task is that process --- */
+
+static int open_own_proc(void) {
+    int folder = open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (folder < 0)
+        return -errno;
+    int is_procfs = pyns_is_procfs(folder);
+    if (is_procfs == 1)
+        return folder;
+    close(folder);
+    return is_procfs < 0 ? is_procfs : -ENOENT;
+}
+
+/* Enter, and open a file of the task in the /proc where it came from. */
+static int open_own_file(struct trace *trace, int fd, int nstype, const char *name) {
+    pyns_at(trace, PYNS_STEP_PROC, nstype);
+    int folder = open_own_proc();
+    if (folder < 0)
+        return folder;
+    int result = pyns_task_enter(trace, fd, nstype);
+    if (result == 0) {
+        pyns_at(trace, PYNS_STEP_PROC, nstype);
+        result = PYNS_RESULT(openat(folder, name, O_RDONLY | O_CLOEXEC));
+    }
+    pyns_close(folder);
+    return result;
+}
+
+struct mounts_errand {
+    struct trace trace;
+    int mntns;
+};
+
+static int open_mountinfo(struct trace *trace) {
+    struct mounts_errand *errand = (struct mounts_errand *)trace;
+    return open_own_file(trace, errand->mntns, CLONE_NEWNS, "mountinfo");
+}
+
+/* Open a mountinfo that lists a namespace's mounts, and goes on to when read later. */
+int pyns_mountinfo_in(int mntns) {
+    struct mounts_errand errand = {.mntns = mntns};
+    return RUN(open_mountinfo, errand);
+}
+
+struct offsets_errand {
+    struct trace trace;
+    int timens;
+    char text[128];
+};
+
+static int read_offsets(struct trace *trace) {
+    struct offsets_errand *errand = (struct offsets_errand *)trace;
+    int fd = open_own_file(trace, errand->timens, CLONE_NEWTIME, "timens_offsets");
+    if (fd < 0)
+        return fd;
+    /* It speaks of the task, so it is read while there is one. */
+    int result = PYNS_RESULT(read(fd, errand->text, sizeof(errand->text)));
+    pyns_close(fd);
+    return result;
+}
+
+/* Read timens_offsets; returns its length. Takes longer in a large process. */
+int pyns_offsets_in(int timens, char *text, int size) {
+    struct offsets_errand errand = {.timens = timens};
+    int result =
+        pyns_run_task(read_offsets, &errand.trace, sizeof(errand), TASK_OWN_MEMORY);
+    if (result > size)
+        return -EOVERFLOW;
+    if (result > 0)
+        memcpy(text, errand.text, (size_t)result);
+    return result;
+}
+
+/* --- host and domain names --- */
+
+struct names_errand {
+    struct trace trace;
+    int utsns;
+    int is_domain;
+    int length;
+    struct pyns_names names;
+};
+
+static int read_names(struct trace *trace) {
+    struct names_errand *errand = (struct names_errand *)trace;
+    struct utsname facts;
+    int result = pyns_task_enter(trace, errand->utsns, CLONE_NEWUTS);
+    if (result < 0)
+        return result;
+    pyns_at(trace, PYNS_STEP_NAME, CLONE_NEWUTS);
+    if (uname(&facts) < 0)
+        return -errno;
+    memcpy(errand->names.host, facts.nodename, sizeof(errand->names.host));
+    memcpy(errand->names.domain, facts.domainname, sizeof(errand->names.domain));
+    return 0;
+}
+
+int pyns_names_in(int utsns, struct pyns_names *names) {
+    struct names_errand errand = {.utsns = utsns};
+    int result = RUN(read_names, errand);
+    *names = errand.names;
+    return result;
+}
+
+static int write_name(struct trace *trace) {
+    struct names_errand *errand = (struct names_errand *)trace;
+    size_t length = (size_t)errand->length;
+    int result = pyns_task_enter(trace, errand->utsns, CLONE_NEWUTS);
+    if (result < 0)
+        return result;
+    pyns_at(trace, PYNS_STEP_NAME, CLONE_NEWUTS);
+    if (errand->is_domain)
+        return PYNS_RESULT(setdomainname(errand->names.domain, length));
+    return PYNS_RESULT(sethostname(errand->names.host, length));
+}
+
+int pyns_set_name_in(int utsns, int is_domain, const char *name, int length) {
+    struct names_errand errand = {
+        .utsns = utsns, .is_domain = is_domain, .length = length};
+    if (length < 0 || (size_t)length > sizeof(errand.names.host))
+        return -EINVAL;
+    memcpy(is_domain ? errand.names.domain : errand.names.host, name, (size_t)length);
+    return RUN(write_name, errand);
+}

@@ -1,0 +1,67 @@
+/* Entering several namespaces for good, where a user namespace is among them.
+ *
+ * The kernel does this whole only by the pidfd of a process that has them all. By
+ * descriptors each step is final, so a helper task goes first: where it comes through,
+ * so will the calling thread. */
+#include "task.h"
+
+struct journey {
+    struct trace trace;
+    int count;
+    int fds[MAX_TYPES];
+    int nstypes[MAX_TYPES];
+};
+
+static int join_one(struct journey *journey, int i) {
+    pyns_at(&journey->trace, PYNS_STEP_SETNS, journey->nstypes[i]);
+    return PYNS_RESULT(setns(journey->fds[i], journey->nstypes[i]));
+}
+
+/* Before the user namespace is joined, what the caller has power over; after it, what
+ * only its root has power over. The other way round, either would be refused. */
+static int join_all(struct trace *trace) {
+    struct journey *journey = (struct journey *)trace;
+    int joined[MAX_TYPES] = {0};
+    int user = -1;
+    for (int i = 0; i < journey->count; i++) {
+        if (journey->nstypes[i] == CLONE_NEWUSER) {
+            user = i;
+            continue;
+        }
+        int result = join_one(journey, i);
+        if (result < 0 && result != -EPERM)
+            return result;
+        joined[i] = result >= 0;
+    }
+    int result = user < 0 ? 0 : join_one(journey, user);
+    for (int i = 0; result >= 0 && i < journey->count; i++)
+        if (i != user && !joined[i])
+            result = join_one(journey, i);
+    return result < 0 ? result : 0;
+}
+
+/* Join all with the calling thread, or (rehearse) only try. In a user namespace that
+ * is somebody else's, this process becomes undumpable, as the kernel wants it. */
+int pyns_join(const int *fds, const int *nstypes, int count, int rehearse) {
+    struct journey journey = {.count = count};
+    enum task_memory memory = TASK_SHARES_MEMORY;
+    if (count < 0 || count > MAX_TYPES)
+        return -EINVAL;
+    for (int i = 0; i < count; i++) {
+        journey.fds[i] = fds[i];
+        journey.nstypes[i] = nstypes[i];
+        /* Entering a user namespace may change the memory's dumpable flag as well. */
+        if (nstypes[i] & (CLONE_NEWTIME | CLONE_NEWUSER))
+            memory = TASK_OWN_MEMORY;
+    }
+    if (rehearse)
+        return pyns_run_task(join_all, &journey.trace, sizeof(journey), memory);
+    struct thread *thread = pyns_self();
+    if (!thread)
+        return -ENOMEM;
+    int result = join_all(&journey.trace);
+    pyns_forget_homes(0);
+    thread->last_step = journey.trace.step;
+    thread->last_type = journey.trace.nstype;
+    return result;
+}

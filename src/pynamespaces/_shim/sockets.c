@@ -1,0 +1,22 @@
+/* The network namespace that a socket belongs to. */
+#include "compat.h"
+
+#include <sys/socket.h>
+
+/* linux/sockios.h, asm/socket.h */
+#ifndef SIOCGSKNS
+#define SIOCGSKNS 0x894C
+#endif
+#ifndef SO_NETNS_COOKIE
+#define SO_NETNS_COOKIE 71
+#endif
+
+int pyns_netns_of_socket(int fd) {
+    return PYNS_RESULT(ioctl(fd, SIOCGSKNS, 0UL));
+}
+
+/* A number of the namespace's that is never given twice (Linux 5.14). */
+int pyns_netns_cookie(int fd, uint64_t *cookie) {
+    socklen_t size = sizeof(*cookie);
+    return PYNS_RESULT(getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, cookie, &size));
+}
