@@ -25,8 +25,9 @@ nitpick_ignore_regex = [
     ("py:exc", r"[A-Z]\w*(Error|Warning|Exception)"),
     (
         "py:(class|data|obj)",
-        r".*\._[\w.]+|reach\.Path|Literal|TypeName|TypeLike|Descriptor|Path",
+        r".*\._[\w.]+|reach\.Path|Literal|TypeName|TypeLike|Descriptor|Path|"
+        r"Resolver|Address|SocketAddress|Extent|socket_module\..*",
     ),
-    ("py:(class|obj)", r"(Given|TracebackType|Callable|Iterable|Iterator|Mapping)"),
+    ("py:(class|obj)", r"(Given|TracebackType|Callable|Iterable|Iterator|Mapping|EllipsisType)"),
     ("py:func", r"(os|sys)\..*"),
 ]

@@ -15,6 +15,7 @@ from provoking import (
     own_user,
 )
 from refusals_of_creating import CREATING, pretend
+from refusals_of_mounting import MOUNTING
 from refusals_of_opening import OPENING
 from refusals_of_setns import POWER, SETNS, Case
 from support import in_child
@@ -29,7 +30,7 @@ from pynamespaces import (
 from pynamespaces._refusals import TABLE, Row, from_errno
 from pynamespaces._types import NamespaceType
 
-CASES = [*SETNS, *CREATING, *OPENING]
+CASES = [*SETNS, *CREATING, *MOUNTING, *OPENING]
 ROWS = {row.name: row for row in TABLE}
 
 

@@ -1,5 +1,5 @@
 """
-Linux namespaces: entered, left, identified and compared.
+Linux namespaces: entered, left, created, kept, reached and compared.
 
     from pynamespaces import Namespace
 
@@ -11,11 +11,12 @@ system call, `errors` every exception.
 """
 
 import sys
+from typing import TYPE_CHECKING
 
 if sys.platform != "linux":
     raise ImportError(f"pynamespaces is for Linux, and this is {sys.platform}")
 
-from . import errors, lowlevel
+from . import _core, errors, lowlevel
 from ._kinds import (
     CgroupNamespace,
     IpcNamespace,
@@ -27,6 +28,7 @@ from ._kinds import (
     UtsNamespace,
 )
 from ._namespace import Namespace
+from ._ref import NamespaceRef
 from ._set import NamespaceSet
 from ._switching import setns, unshare, unshared
 from ._types import CloneFlag, NamespaceId, NamespaceType, TypeLike
@@ -48,14 +50,21 @@ from .errors import (
     WrongTypeError,
 )
 
+if TYPE_CHECKING:
+    from ._core.idmap import IdMap
+    from ._core.mounts import Mount
+    from ._core.pin import unpin
+
 __version__ = "0.1.0.dev0"
 
 __all__ = [
     "CgroupNamespace",
     "CloneFlag",
     "ClosedNamespaceError",
+    "IdMap",
     "IpcNamespace",
     "IrreversibleError",
+    "Mount",
     "MountNamespace",
     "MultithreadedError",
     "Namespace",
@@ -65,6 +74,7 @@ __all__ = [
     "NamespaceId",
     "NamespaceLimitError",
     "NamespacePermissionError",
+    "NamespaceRef",
     "NamespaceSet",
     "NamespaceType",
     "NetNamespace",
@@ -83,6 +93,22 @@ __all__ = [
     "errors",
     "lowlevel",
     "setns",
+    "unpin",
     "unshare",
     "unshared",
 ]
+
+_LATER = {"IdMap": "idmap", "Mount": "mounts", "unpin": "pin"}
+"""What is imported when it is first asked for, and the core's module that has it."""
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(getattr(_core, _LATER[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -93,6 +93,12 @@ def apparmor(failure: Failure) -> bool:
     return _proc.apparmor_restricts_userns() and lacks_sys_admin(failure)
 
 
+def undumpable(failure: Failure) -> bool:
+    """The files of this process in ``/proc`` are not its user's."""
+    owner = _proc.owner_of_own_files()
+    return owner is not None and owner != os.geteuid()
+
+
 def kernel_lacks_type(failure: Failure) -> bool:
     """The kernel was built without one of the types."""
     known = _proc.namespace_types()
@@ -137,3 +143,53 @@ def other_type(failure: Failure) -> bool:
 def opened_by_path(failure: Failure) -> bool:
     """The descriptor is a namespace, opened with O_PATH."""
     return failure.fd is not None and lib.pyns_is_nsfs(failure.fd) == 1
+
+
+def is_link(failure: Failure) -> bool:
+    """The path is a symbolic link."""
+    return os.path.islink(os.fsencode(failure.filename or ""))
+
+
+def nothing_pinned(failure: Failure) -> bool:
+    """The path is there, and no namespace is mounted on it."""
+    try:
+        flags = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
+        fd = os.open(os.fsencode(failure.filename or ""), flags)
+    except OSError:
+        return False
+    try:
+        return lib.pyns_is_nsfs(fd) == 0
+    finally:
+        os.close(fd)
+
+
+def _mount_of_directory(failure: Failure) -> list[str] | None:
+    path = os.fsencode(failure.filename or "")
+    return _proc.mount_of(os.path.dirname(path) or b".")
+
+
+def mount_elsewhere(failure: Failure) -> bool:
+    """The path is on a mount of another mount namespace than the thread's."""
+    return _mount_of_directory(failure) == [] and not _proc.is_chrooted()
+
+
+def mount_shared(failure: Failure) -> bool:
+    """The path is on a mount that passes on what is mounted there."""
+    words = _mount_of_directory(failure) or []
+    return any(word.startswith("shared:") for word in words)
+
+
+def own_mnt(failure: Failure) -> bool:
+    """The namespace is the mount namespace of the thread."""
+    own = lib.pyns_own_namespace(lib.CLONE_NEWNS, 0)
+    if own < 0 or failure.fd is None:
+        return False
+    try:
+        return os.path.sameopenfile(own, failure.fd)
+    finally:
+        os.close(own)
+
+
+def in_netns_registry(failure: Failure) -> bool:
+    """The path is a name that ``ip netns`` knows."""
+    return os.fsencode(failure.filename or "").startswith(b"/run/netns/")

@@ -6,27 +6,28 @@ import os
 from typing import TYPE_CHECKING, ClassVar, Final, NoReturn, Self, cast
 
 from . import lowlevel
-from ._core import reach, switch
+from ._core import pin, reach, switch
+from ._creating import Makers
 from ._lib import Target
-from ._openers import Openers
 from ._types import NamespaceId, NamespaceType, TypeLike, override
 from .errors import ClosedNamespaceError
 
 if TYPE_CHECKING:
     from ._kinds import UserNamespace
+    from ._ref import NamespaceRef
 
 _CLOSED: Final = -1
 
 _kinds: Final[dict[NamespaceType, type[Namespace]]] = {}
 
 
-class Namespace(Openers, switch.Enterable):
+class Namespace(Makers, switch.Enterable):
     """
     An open namespace, which lives at least as long as this object.
 
-    It is made by the ``from_`` methods or `current`, as the subclass of its type. It
-    owns one descriptor, and closes it when told to or when nobody uses it any more.
-    ``with`` enters it: the calling thread moves, and comes back at the end.
+    It is made by the ``from_`` methods, `current` or `new`, as the subclass of its
+    type. It owns one descriptor, and closes it when told to or when nobody uses it any
+    more. ``with`` enters it: the calling thread moves, and comes back at the end.
 
     Two are equal when they are the same namespace. A descriptor belongs to its
     process: neither copying nor pickling one is possible.
@@ -35,12 +36,13 @@ class Namespace(Openers, switch.Enterable):
     __slots__ = ("__weakref__", "_id")
 
     _type: ClassVar[NamespaceType | None] = None
+    _ref_class: ClassVar[type[NamespaceRef]]
     _id: NamespaceId
 
     def __init__(self) -> None:
         raise TypeError(
             f"{type(self).__name__} is opened by from_pid, from_pidfd, from_path, "
-            "from_fd or current"
+            "from_fd or current, and made by new"
         )
 
     def __init_subclass__(cls, *, type: NamespaceType | None = None) -> None:
@@ -151,6 +153,18 @@ class Namespace(Openers, switch.Enterable):
         finally:
             os.close(now)
 
+    def ref(self) -> NamespaceRef[Self]:
+        """
+        Return a weak reference: it does not keep the namespace alive.
+
+        Other processes can open the namespace by it, as long as it lives. It holds a
+        file handle of the namespace since Linux 6.18, where no filter forbids it.
+
+        Raises:
+            ClosedNamespaceError: It has been closed.
+        """
+        return self._ref_class._of(self)
+
     def enter(self, *, unshare_fs: bool = False) -> switch.Entry[Self]:
         """
         Return a context manager that moves the calling thread here and back.
@@ -183,6 +197,33 @@ class Namespace(Openers, switch.Enterable):
                 nothing was changed.
         """
         return switch.Entry(self, [self._record()], unshare_fs=unshare_fs)
+
+    def pin(self, path: reach.Path) -> None:
+        """
+        Make a file at *path*, and mount this namespace on it, which keeps it alive.
+
+        This happens in the mount namespace of the calling *thread*, and in those that
+        its mounts propagate to. The namespace then needs neither this object nor a
+        process; `from_path` opens it, and `unpin` ends it. A mount namespace can be
+        pinned only from outside, in an older one, and on a private mount. See
+        :manpage:`namespaces(7)`.
+
+        Args:
+            path: Where no file is yet. If anything fails, none is left there.
+
+        Raises:
+            NamespaceExistsError: There is a file; it was not changed.
+
+            NoSuchNamespaceError: The directory does not exist.
+
+            NamespacePermissionError: The caller has no CAP_SYS_ADMIN over the
+                thread's mount namespace, or may not write to the directory.
+
+            SystemCallError: It is the thread's own mount namespace, or an older one,
+                or *path* is on a shared mount: ``reason`` says which. Or the file
+                system is read-only.
+        """
+        pin.pin(self.fileno(), self.type, path)
 
     def _record(self) -> Target:
         """Return the shim's record of this namespace, for the core."""

@@ -6,6 +6,10 @@ threads share. Where a fact cannot be read, the answer is ``None``.
 """
 
 import os
+from _thread import get_native_id
+from collections.abc import Iterator
+from stat import S_ISREG
+from typing import Final
 
 from ._lib import lib
 
@@ -48,6 +52,23 @@ def status_field(name: str) -> str | None:
     return None
 
 
+def nspids(name: str) -> list[int] | None:
+    """Return what a process is called, from the pid namespace of ``/proc`` inward."""
+    for line in (_read(f"/proc/{name}/status") or "").splitlines():
+        if line.startswith("NSpid:"):
+            return [int(word) for word in line.split()[1:]]
+    return None
+
+
+def time_offsets() -> str | None:
+    """Return the clock offsets where the calling thread's children are born."""
+    tid = get_native_id()
+    if tid not in (task_ids() or ()):
+        return None  # The id is another's in this /proc.
+    # It is missing under thread-self; under the id it is, though that is not listed.
+    return _read(f"/proc/{tid}/timens_offsets")
+
+
 def has_capability(number: int) -> bool | None:
     """Return whether the calling thread has a capability in its user namespace."""
     effective = status_field("CapEff")
@@ -59,6 +80,14 @@ def is_filtered() -> bool:
     return status_field("Seccomp") == "2"
 
 
+def owner_of_own_files() -> int | None:
+    """Return whose the files of the calling thread in ``/proc`` are."""
+    try:
+        return os.stat("/proc/thread-self/uid_map").st_uid
+    except OSError:
+        return None
+
+
 def maps_id(file: str, number: int) -> bool | None:
     """Return whether ``uid_map`` or ``gid_map`` of the calling thread has an id."""
     text = _read(f"/proc/thread-self/{file}")
@@ -66,6 +95,11 @@ def maps_id(file: str, number: int) -> bool | None:
         return None
     extents = [[int(word) for word in line.split()] for line in text.splitlines()]
     return any(inner <= number < inner + count for inner, _, count in extents)
+
+
+def id_map(folder: str, kind: str) -> str | None:
+    """Return ``uid_map`` or ``gid_map`` of the process with a folder."""
+    return _read(f"{folder}/{kind}_map")
 
 
 def is_chrooted() -> bool:
@@ -78,6 +112,28 @@ def is_chrooted() -> bool:
     if text is None:
         return False
     return all(line.split(" ")[4] != "/" for line in text.splitlines())
+
+
+def mount_of(path: str | bytes) -> list[str] | None:
+    """
+    Return the words of ``mountinfo`` on the mount that a path is on.
+
+    Empty when that mount is not to be seen by the calling thread: as a rule, because
+    it is of another mount namespace.
+    """
+    try:
+        fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        number = _descriptor_field(fd, "mnt_id")
+    finally:
+        os.close(fd)
+    mounts = _read("/proc/thread-self/mountinfo")
+    if number is None or mounts is None:
+        return None
+    lines = [line.split(" ") for line in mounts.splitlines()]
+    return next((words for words in lines if words[0] == number), [])
 
 
 def namespace_types() -> list[str] | None:
@@ -105,14 +161,89 @@ def apparmor_restricts_userns() -> bool:
 
 def pidfd_pid(pidfd: int) -> int | None:
     """Return a pidfd's process as this ``/proc`` numbers it; None if it is gone."""
-    text = _read(f"/proc/thread-self/fdinfo/{pidfd}")
+    pid = int(_descriptor_field(pidfd, "Pid") or 0)
+    return pid if pid > 0 else None
+
+
+def _descriptor_field(fd: int, name: str) -> str | None:
+    text = _read(f"/proc/thread-self/fdinfo/{fd}")
     for line in (text or "").splitlines():
         key, _, value = line.partition(":")
-        if key == "Pid":
-            return int(value) if int(value) > 0 else None
+        if key == name:
+            return value.strip()
     return None
 
 
 def namespace_path(pid: int | str, type: str) -> str:
     """Return the path of a namespace link."""
     return f"/proc/{pid}/ns/{type}"
+
+
+# Opening what is a process's says so when it has ended, or is not the caller's to see.
+_HIDDEN: Final = (FileNotFoundError, ProcessLookupError, PermissionError)
+
+BOOT_ID: Final = "/proc/sys/kernel/random/boot_id"
+
+
+def boot_id() -> bytes | None:
+    """Return the 16 bytes that tell this boot from all others, of any machine."""
+    try:
+        fd = os.open(BOOT_ID, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (*_HIDDEN, NotADirectoryError):
+        return None
+    try:
+        # Containers mount a file of their own over it, so any file system will do.
+        is_file = S_ISREG(os.fstat(fd).st_mode)
+        text = os.read(fd, 64) if is_file else b""
+        found = bytes.fromhex(text.decode("ascii").replace("-", ""))
+    except ValueError:
+        return None
+    finally:
+        os.close(fd)
+    return found if len(found) == 16 else None
+
+
+def process_ids() -> list[int]:
+    """Return the ids of all processes that the caller may know of."""
+    return _numbers("/proc")
+
+
+def thread_ids(pid: int) -> list[int]:
+    """Return the ids of the threads of a process, as far as the caller may know."""
+    return _numbers(f"/proc/{pid}/task")
+
+
+def descriptor_paths(pid: int | str) -> list[str]:
+    """Return paths of what a process has open, if the caller may look into it."""
+    folder = f"/proc/{pid}/fd"
+    return [f"{folder}/{number}" for number in _numbers(folder)]
+
+
+def _numbers(folder: str) -> list[int]:
+    try:
+        return [int(name) for name in os.listdir(folder) if name.isdecimal()]
+    except (*_HIDDEN, NotADirectoryError):
+        return []
+
+
+def link_text(path: str) -> str | None:
+    """Return what a link says, such as ``net:[4026531840]``."""
+    try:
+        return os.readlink(path)
+    except OSError:
+        return None
+
+
+def namespace_mounts() -> Iterator[tuple[str, str]]:
+    """Yield each namespace that is mounted here, ``net:[4026531840]``, and where."""
+    for line in (_read("/proc/thread-self/mountinfo") or "").split("\n"):
+        fields, _, file_system = line.partition(" - ")
+        if file_system.startswith("nsfs "):
+            _, _, _, root, point, *_ = fields.split(" ")
+            yield root, _unescaped(point)
+
+
+def _unescaped(path: str) -> str:
+    for number in " \t\n\\":  # The backslash last: it begins the others.
+        path = path.replace(f"\\{ord(number):03o}", number)
+    return path

@@ -49,8 +49,13 @@ class Row(NamedTuple):
 _T = NamespaceType
 _SETNS: Final = ("setns",)
 _CREATE: Final = ("unshare", "clone3")
+_BEAR: Final = ("clone", "clone3")
 _ASK: Final = ("ioctl",)
 _OPEN: Final = ("open",)
+_MAKE: Final = ("open(O_CREAT)",)
+_BIND: Final = ("move_mount",)
+_DETACH: Final = ("umount2",)
+_MOUNT: Final = ("move_mount", "mount", "umount2")
 _ANY: Final = ()
 
 _USE_PROCESS: Final = "run a function there with call(), or start a program there"
@@ -152,14 +157,92 @@ TABLE: Final = (
     Row("limit-reached", (errno.ENOSPC,), _CREATE, (), None, NamespaceLimitError,
         "one of {sysctls} is reached, here or in a parent user namespace, or "
         "namespaces are nested too deep (33 user, 32 pid)"),
-    Row("processes", (errno.EAGAIN,), ("clone3",), (), None, NamespaceLimitError,
+    Row("processes", (errno.EAGAIN,), _BEAR, (), None, NamespaceLimitError,
         "RLIMIT_NPROC or a pids cgroup allows no more processes"),
-    Row("init-died", (errno.ENOMEM,), ("clone3",), (), None, SystemCallError,
+    Row("init-died", (errno.ENOMEM,), _BEAR, (), None, SystemCallError,
         "memory is short, or the init of the pid namespace for children has died"),
     Row("cgroup-descriptor", (errno.EBADF,), ("clone3",), (), None, SystemCallError,
         "the cgroup is not an open directory of cgroup v2"),
     Row("pid-taken", (errno.EEXIST,), ("clone3",), (), None, NamespaceExistsError,
         "a process has that pid"),
+    # --- helper tasks: what they are told to do, and setting up what is fresh ---
+    Row("task-killed", (errno.ECANCELED,), _ANY, (), None, SystemCallError,
+        "the helper task that was to do it has been killed"),
+    Row("maps-undumpable", (errno.EACCES,), ("write",), (_T.USER, _T.TIME),
+        _causes.undumpable, NamespacePermissionError,
+        "this process may not write its own files in /proc, which are root's since "
+        "it changed its user id", "execute a program after changing ids"),
+    Row("map-refused", (errno.EPERM,), ("write",), (_T.USER,), None,
+        NamespacePermissionError,
+        "an id outside is not the caller's to map: to map more than its own takes "
+        "CAP_SETUID and CAP_SETGID there, and to map id 0, CAP_SETFCAP"),
+    Row("map-invalid", (errno.EINVAL,), ("write",), (_T.USER,), None,
+        SystemCallError, "the kernel does not take the map"),
+    Row("offsets-range", (errno.ERANGE,), ("write",), (_T.TIME,), None,
+        SystemCallError, "a clock would be negative, or too far in the future"),
+    Row("offsets-power", (errno.EPERM, errno.EACCES), ("write",), (_T.TIME,), None,
+        NamespacePermissionError, "the caller has no CAP_SYS_TIME over its owner"),
+    Row("name-power", (errno.EPERM,), ("sethostname",), (_T.UTS,), None,
+        NamespacePermissionError,
+        "the caller has no CAP_SYS_ADMIN in the user namespace that owns it"),
+    Row("socket-power", (errno.EPERM, errno.EACCES), ("socket",), (_T.NET,), None,
+        NamespacePermissionError,
+        "such a socket takes a capability over the namespace, as CAP_NET_RAW"),
+    Row("no-cookie", (errno.ENOPROTOOPT,), ("getsockopt",), (), None,
+        UnsupportedError, "this kernel is older than Linux 5.14"),
+    Row("socket-look", (errno.EPERM,), ("ioctl(SIOCGSKNS*",), (), None,
+        NamespacePermissionError,
+        "the caller has no CAP_NET_ADMIN over the socket's network namespace"),
+    Row("no-socket", (errno.ENOTTY, errno.ENOTSOCK), ("ioctl(SIOCGSKNS*",
+        "getsockopt"), (), None, SystemCallError, "the descriptor is no socket"),
+    Row("magic-link", (errno.ELOOP,), ("openat2",), (), None, SystemCallError,
+        "too many symbolic links, or one of /proc that could lead out"),
+    Row("file-exists", (errno.EEXIST,), ("openat2",), (), None,
+        NamespaceExistsError, "the file exists"),
+    # --- pins: the file, and what is mounted on it ---
+    Row("pin-exists", (errno.EEXIST,), _MAKE, (), None, NamespaceExistsError,
+        "the name is taken; nothing was changed"),
+    Row("pin-no-directory", (errno.ENOENT,), _MAKE, (), None, NoSuchNamespaceError,
+        "the directory does not exist"),
+    Row("pin-read-only", (errno.EROFS,), _MAKE, (), None, SystemCallError,
+        "the file system is mounted read-only"),
+    Row("pin-directory", (errno.EACCES, errno.EPERM), _MAKE, (), None,
+        NamespacePermissionError, "the caller may not make files in the directory"),
+    Row("unpin-link", (errno.EINVAL,), _DETACH, (), _causes.is_link,
+        NotANamespaceError,
+        "it is a symbolic link, as those in /proc/PID/ns, and no pin"),
+    Row("unpin-nothing", (errno.EINVAL,), _DETACH, (), _causes.nothing_pinned,
+        NotANamespaceError, "no namespace is mounted there"),
+    Row("mount-elsewhere", (errno.EINVAL,), _MOUNT, (), _causes.mount_elsewhere,
+        SystemCallError,
+        "the path leads into another mount namespace than the calling thread's",
+        "enter that one"),
+    Row("unpin-locked", (errno.EINVAL,), _DETACH, (), None, SystemCallError,
+        "the mount came from a mount namespace of another owner, and is locked"),
+    Row("pin-own-mnt", (errno.ELOOP, errno.EINVAL), _BIND, (_T.MNT,), _causes.own_mnt,
+        SystemCallError, "it is the calling thread's own mount namespace, which "
+        "cannot be mounted in itself", "pin it from outside"),
+    Row("pin-shared-mnt", (errno.EINVAL,), _BIND, (_T.MNT,), _causes.mount_shared,
+        SystemCallError, "the path is on a shared mount, and a mount namespace can "
+        "only be mounted on a private one",
+        "pin it on a mount of its own: mount --bind DIR DIR; mount --make-private DIR"),
+    Row("pin-older-mnt", (errno.ELOOP, errno.EINVAL), _BIND, (_T.MNT,), None,
+        SystemCallError,
+        "the kernel takes it for older than the calling thread's mount namespace, "
+        "and would allow only a younger one",
+        "make it from within the mount namespace that is to keep it"),
+    Row("pin-replaced", (errno.EBUSY,), _BIND, (), None, SystemCallError,
+        "another program has mounted something there at the same time"),
+    Row("mount-limit", (errno.ENOSPC,), _MOUNT, (), None, NamespaceLimitError,
+        "this mount namespace may have no more mounts: fs.mount-max is reached"),
+    Row("mount-power", (errno.EPERM,), _MOUNT, (), None, NamespacePermissionError,
+        "the caller has no CAP_SYS_ADMIN in the user namespace that owns its mount "
+        "namespace", "be root, or use a user and a mount namespace of your own"),
+    Row("unlink-mounted", (errno.EBUSY,), ("unlink",), (), None, SystemCallError,
+        "something else is mounted on the same file"),
+    Row("name-stale", (errno.ENOTTY,), _OPEN, (_T.NET,), _causes.in_netns_registry,
+        NotANamespaceError, "the name is left over from a namespace that is gone",
+        "create it again, which replaces it, or delete it"),
     # --- files and ioctls ---
     Row("pidfd-no-ioctl", (errno.ENOTTY,), ("ioctl(PIDFD_GET_*",), (), None,
         UnsupportedError,
@@ -220,6 +303,13 @@ def _holds(row: Row, failure: Failure) -> bool:
 def find_row(failure: Failure) -> Row | None:
     """Return the row of the table that holds for a failure."""
     return next((row for row in TABLE if _holds(row, failure)), None)
+
+
+def is_explained(
+    number: int, syscall: str, types: tuple[NamespaceType, ...] = ()
+) -> bool:
+    """Return whether the table has a row for a failure."""
+    return find_row(Failure(number, syscall, types)) is not None
 
 
 def from_errno(

@@ -6,10 +6,11 @@ import errno
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import TracebackType
-from typing import Final, NoReturn, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Final, NoReturn, Self, TypeVar, overload
 
-from . import lowlevel
+from . import _core
 from ._core import reach, switch
+from ._creating import owner_fd
 from ._lib import Target
 from ._namespace import Namespace
 from ._types import (
@@ -20,8 +21,12 @@ from ._types import (
     override,
     parse_types,
 )
-from .errors import IrreversibleError, SystemCallError, UnsupportedError
+from .errors import SystemCallError, UnsupportedError
 from .lowlevel._arguments import INT_MAX, Descriptor, in_range
+
+if TYPE_CHECKING:
+    from ._core.idmap import IdMap
+    from ._kinds import UserNamespace
 
 _Default = TypeVar("_Default")
 
@@ -109,6 +114,45 @@ class NamespaceSet(Mapping[NamespaceType, Namespace]):
         wanted = parse_types(types)
         self = cls()
         self._open_each(wanted, Namespace.current)
+        return self
+
+    @classmethod
+    def new(
+        cls,
+        *types: TypeLike,
+        uid_map: IdMap | None = None,
+        gid_map: IdMap | None = None,
+        time_offsets: Mapping[str, float] | None = None,
+        hostname: str | None = None,
+        loopback: bool = True,
+        owner: UserNamespace | None = None,
+    ) -> Self:
+        """
+        Make fresh namespaces of those *types*; the caller stays where it is.
+
+        As `Namespace.new`, which see; all are made, or none. Where user is among them
+        it owns the others, and then an ordinary user may make them all.
+
+        Raises:
+            ValueError: *types* has pid, or is empty: all types cannot be had so.
+        """
+        wanted = parse_types(types)
+        plan = _core.create.Plan(
+            wanted,
+            uid_map=uid_map,
+            gid_map=gid_map,
+            time_offsets=time_offsets,
+            hostname=hostname,
+            loopback=loopback,
+            owner=owner_fd(owner),
+        )
+        self = cls()
+        fds = dict(zip(wanted, _core.create.fresh(plan), strict=True))
+        try:
+            self._open_each(wanted, lambda type: Namespace._adopt(fds.pop(type)))
+        finally:
+            for fd in fds.values():
+                os.close(fd)
         return self
 
     def _open_each(
@@ -225,34 +269,10 @@ class NamespaceSet(Mapping[NamespaceType, Namespace]):
     def _targets(self) -> list[Target]:
         return [namespace._record() for namespace in self._members.values()]
 
-    def _join(self) -> None:
-        """
-        Move the calling thread into all members for good: `pynamespaces.setns`.
-
-        A user namespace is joined together with the others or not at all, so it needs
-        a set made by `from_pid` or `from_pidfd`, whose process is alive and still has
-        them: one setns(2) by its pidfd then does it, which the kernel makes whole.
-        """
-        self._targets()  # A member that was closed is an error, whichever way is taken.
-        if not self._members:
-            return
-        here = type(self).current(*self._members)
-        differing = self.differing(here)
-        here.close()
-        if self._pidfd != _NO_PROCESS and self._is_still_right():
-            if differing:
-                lowlevel.setns(self._pidfd, differing.flags)
-        elif NamespaceType.USER in differing:
-            raise IrreversibleError(
-                "a user namespace and others are joined at once, or a failure could "
-                "not be undone; that needs a set from a living process (from_pid) "
-                "that still has these namespaces"
-            )
-        else:
-            switch.join_all(differing._targets(), tuple(differing))
-
-    def _is_still_right(self) -> bool:
-        """Return whether the process still has all members."""
+    def _has_process_with_all(self) -> bool:
+        """Return whether the process that the set was made of still has all members."""
+        if self._pidfd == _NO_PROCESS:
+            return False
         try:
             now = type(self).from_pidfd(self._pidfd, *self._members)
         except SystemCallError:

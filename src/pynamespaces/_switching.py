@@ -161,6 +161,22 @@ def unshare(*types: TypeLike) -> None:
     _for_good(lambda: lowlevel.unshare(flags))
 
 
+def _join(target: NamespaceSet) -> None:
+    """Move the calling thread into all members for good."""
+    target._targets()  # A member that was closed is an error, whichever way is taken.
+    here = NamespaceSet.current(*target) if target else target
+    differing = target.differing(here)
+    if here is not target:
+        here.close()
+    if target._has_process_with_all():
+        if differing:
+            lowlevel.setns(target._pidfd, differing.flags)
+    elif NamespaceType.USER in differing:
+        switch.join_with_user(differing._targets(), tuple(differing))
+    else:
+        switch.join_all(differing._targets(), tuple(differing))
+
+
 def setns(target: Namespace | NamespaceSet) -> None:
     """
     Move the calling thread into a namespace, or into all of a set, for good.
@@ -183,7 +199,7 @@ def setns(target: Namespace | NamespaceSet) -> None:
         ClosedNamespaceError: The handle has been closed.
     """
     if isinstance(target, NamespaceSet):
-        _for_good(target._join)
+        _for_good(lambda: _join(target))
     # The kernel calls re-entering one's own user namespace invalid.
     elif target.type is not NamespaceType.USER or not target.is_current():
         _for_good(lambda: lowlevel.setns(target, target.type.flag))

@@ -1,1 +1,29 @@
-"""What can be done, said in descriptors and types; knows no class above it."""
+"""
+What can be done, said in descriptors and types; knows no class above it.
+
+A module here is imported when it is first asked for, as ``_core.create``: who only
+enters namespaces does not wait for the rest.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from . import create as create
+    from . import elsewhere as elsewhere
+    from . import idmap as idmap
+    from . import maps as maps
+    from . import mounts as mounts
+    from . import pids as pids
+    from . import pin as pin
+    from . import registry as registry
+    from . import sockets as sockets
+
+
+def __getattr__(name: str) -> object:
+    try:
+        __import__(f"{__name__}.{name}")
+    except ModuleNotFoundError as error:
+        if error.name != f"{__name__}.{name}":
+            raise
+        raise AttributeError(f"module {__name__} has no attribute {name!r}") from None
+    return globals()[name]

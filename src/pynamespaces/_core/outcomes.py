@@ -2,10 +2,11 @@
 
 import errno
 import os
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeAlias
 
 from .._lib import lib
-from .._refusals import from_errno
+from .._refusals import from_errno, is_explained
 from .._types import NamespaceType, types_of
 from ..errors import ClosedNamespaceError, IrreversibleError, RestoreError
 
@@ -26,7 +27,22 @@ _STEPS: Final = {
     lib.PYNS_STEP_FCHDIR: ("fchdir", None),
     lib.PYNS_STEP_CHROOT: ("chroot", None),
     lib.PYNS_STEP_MEMORY: ("malloc", None),
+    lib.PYNS_STEP_CLONE: ("clone", None),
+    lib.PYNS_STEP_SOCKET: ("socket", None),
+    lib.PYNS_STEP_OPEN: ("openat2", None),
+    lib.PYNS_STEP_PROC: ("open", "/proc/self"),
+    lib.PYNS_STEP_NAME: ("sethostname", None),
+    lib.PYNS_STEP_SETGROUPS: ("write", "/proc/self/setgroups"),
+    lib.PYNS_STEP_UID_MAP: ("write", "/proc/self/uid_map"),
+    lib.PYNS_STEP_GID_MAP: ("write", "/proc/self/gid_map"),
+    lib.PYNS_STEP_PROPAGATION: ("mount", "/"),
+    lib.PYNS_STEP_TIME_OFFSETS: ("write", "/proc/self/timens_offsets"),
+    lib.PYNS_STEP_LOOPBACK: ("ioctl(SIOCSIFFLAGS)", "lo"),
 }
+
+# What a helper task did in the caller's name: its errors are those that the caller
+# knows from doing it itself.
+_BY_ORDER: Final = (lib.PYNS_STEP_SOCKET, lib.PYNS_STEP_OPEN)
 
 
 def last_types(types: tuple[NamespaceType, ...]) -> tuple[NamespaceType, ...]:
@@ -52,26 +68,38 @@ def _cannot_put_back(type: NamespaceType) -> IrreversibleError:
     )
 
 
-def refusal(result: int, types: tuple[NamespaceType, ...]) -> Exception:
+def refusal(
+    result: int,
+    types: tuple[NamespaceType, ...],
+    filename: str | bytes | None = None,
+) -> Exception:
     """Build the exception for what the shim returned, right after it did."""
     number = -result
-    step, path = _STEPS.get(lib.pyns_last_step(), ("setns", None))
+    step = lib.pyns_last_step()
+    syscall, path = _STEPS.get(step, ("setns", None))
     types = last_types(types)
-    if number == lib.PYNS_ELOST:
-        return _lost_thread(types)
-    if number == lib.PYNS_EONEWAY:
-        return no_way_back(types[0])
-    if number == lib.PYNS_EPENDING:
-        return _cannot_put_back(types[0])
-    if number == lib.PYNS_ESEARCH:
-        return IrreversibleError(
-            f"the caller may not search its own directory {path!r}, so it could not "
-            "come back to it"
-        )
-    if number == lib.PYNS_ECLOSED:
-        return ClosedNamespaceError(f"the {types[0]} namespace has been closed")
-    filename = path.format(type=types[0]) if path else None
-    return from_errno(number, step, types, filename)
+    if number in _OWN_REFUSALS:
+        return _OWN_REFUSALS[number](types, path)
+    if path:
+        filename = path.format(type=types[0])
+    if step in _BY_ORDER and not is_explained(number, syscall, types):
+        return OSError(number, os.strerror(number), filename)
+    return from_errno(number, syscall, types, filename)
+
+
+def _cannot_search(path: str | None) -> IrreversibleError:
+    return IrreversibleError(
+        f"the caller may not search its own directory {path!r}, so it could not "
+        "come back to it"
+    )
+
+
+def _would_be_init() -> IrreversibleError:
+    return IrreversibleError(
+        "the next child of this thread will be the init of a fresh pid namespace, and "
+        "that must not be a helper task, which ends at once; start that init first, "
+        "or leave the pid namespace, or use another thread"
+    )
 
 
 def _lost_thread(types: tuple[NamespaceType, ...]) -> RestoreError:
@@ -84,6 +112,21 @@ def _lost_thread(types: tuple[NamespaceType, ...]) -> RestoreError:
         reason="this thread is lost since an earlier way back failed",
         hint="let it end, and use another",
     )
+
+
+_Types: TypeAlias = tuple[NamespaceType, ...]
+
+# What the shim refuses of itself: by the types, and the path of the step.
+_OWN_REFUSALS: Final[dict[int, Callable[[_Types, str | None], Exception]]] = {
+    lib.PYNS_ELOST: lambda types, _: _lost_thread(types),
+    lib.PYNS_EONEWAY: lambda types, _: no_way_back(types[0]),
+    lib.PYNS_EPENDING: lambda types, _: _cannot_put_back(types[0]),
+    lib.PYNS_ESEARCH: lambda _, path: _cannot_search(path),
+    lib.PYNS_EINIT: lambda *_: _would_be_init(),
+    lib.PYNS_ECLOSED: lambda types, _: ClosedNamespaceError(
+        f"the {types[0]} namespace has been closed"
+    ),
+}
 
 
 def failed_restore(result: int) -> RestoreError:

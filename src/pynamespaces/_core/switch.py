@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Final, Generic, Self, TypeVar
 
 from .. import _causes
-from .._lib import Target, lib, new_target_pointers
+from .._lib import Target, lib, new_ints, new_target_pointers
 from .._refusals import from_errno
 from .._types import NamespaceType, flags_of
 from ..lowlevel._arguments import check
@@ -23,7 +23,7 @@ from .outcomes import (
     no_way_back,
     refusal,
 )
-from .threads import wait_until_alone
+from .threads import is_alone, wait_until_alone
 
 # Looked up once: these are called by every entry.
 _audit = sys.audit
@@ -172,6 +172,25 @@ def join_all(targets: list[Target], types: tuple[NamespaceType, ...]) -> None:
     owner = new_owner()
     enter_all(owner, targets, types)
     lib.pyns_stay(owner)
+
+
+def join_with_user(targets: list[Target], types: tuple[NamespaceType, ...]) -> None:
+    """
+    Move the calling thread into a user namespace and others for good, all or none.
+
+    A helper task tries it first: no step of the way could be taken back.
+    """
+    if not is_alone():
+        raise from_errno(errno.EINVAL, "setns", (_T.USER,))
+    fds = new_ints("int", [target.fd for target in targets])
+    nstypes = new_ints("int", [target.nstype for target in targets])
+    _audit("pynamespaces.setns", types)
+    result = lib.pyns_join(fds, nstypes, len(targets), 1)
+    if result < 0:
+        raise refusal(result, types)
+    result = lib.pyns_join(fds, nstypes, len(targets), 0)
+    if result < 0:
+        raise failed_restore(result)
 
 
 def leave(owner: int, types: tuple[NamespaceType, ...]) -> None:

@@ -69,7 +69,7 @@ struct pyns_creation {
     unsigned int flags;
     int owner;            /* the user namespace to make them in, or -1 */
     int loopback;
-    int hostname_length;
+    int hostname_length;  /* -1: none */
     char hostname[65];
     char uid_map[64];     /* one line, which the namespace's own root may write */
     char gid_map[64];

@@ -88,7 +88,7 @@ static int set_up(struct trace *trace, const struct pyns_creation *what) {
     if (result == 0 && what->flags & CLONE_NEWTIME)
         result = write_own(trace, PYNS_STEP_TIME_OFFSETS, CLONE_NEWTIME,
                            "/proc/self/timens_offsets", what->time_offsets);
-    if (result == 0 && what->hostname_length) {
+    if (result == 0 && what->hostname_length >= 0) {
         pyns_at(trace, PYNS_STEP_NAME, CLONE_NEWUTS);
         result =
             PYNS_RESULT(sethostname(what->hostname, (size_t)what->hostname_length));

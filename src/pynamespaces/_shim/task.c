@@ -168,8 +168,20 @@ int pyns_task_enter_userns(struct trace *trace, int fd) {
     return 0;
 }
 
+static int is_there(int fd, int nstype) {
+    struct stat own_facts, facts;
+    int own = pyns_task_own_namespace(nstype);
+    if (own < 0)
+        return 0;
+    int same = fstat(own, &own_facts) == 0 && fstat(fd, &facts) == 0 &&
+               own_facts.st_ino == facts.st_ino && own_facts.st_dev == facts.st_dev;
+    close(own);
+    return same;
+}
+
 /* Enter a namespace: as who the caller is, or else as root of the user namespace that
- * owns it, which the caller may have made. */
+ * owns it, which the caller may have made. Who is there already needs no power; of
+ * type mnt, the root is then the caller's. */
 int pyns_task_enter(struct trace *trace, int fd, int nstype) {
     pyns_at(trace, PYNS_STEP_SETNS, nstype);
     if (setns(fd, nstype) == 0)
@@ -177,6 +189,8 @@ int pyns_task_enter(struct trace *trace, int fd, int nstype) {
     int refusal = errno;
     if (refusal != EPERM || nstype == CLONE_NEWUSER)
         return -refusal;
+    if (nstype != CLONE_NEWTIME && is_there(fd, nstype))
+        return nstype == CLONE_NEWNS && chdir("/") < 0 ? -errno : 0;
     int owner = ioctl(fd, NS_GET_USERNS);
     if (owner < 0)
         return -EPERM;

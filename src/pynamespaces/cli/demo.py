@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from .. import Namespace, NamespaceSet, errors, unshare, unshared
-from .._core import idmap
+from .._core import maps
 from . import target
 from .target import TYPES
 
@@ -51,7 +51,7 @@ def _gain_power() -> str:
         return "as root of a user namespace"
     except errors.NamespacePermissionError:
         unshare("user", *TYPES)
-        idmap.become_root(uid, gid)
+        maps.become_root(uid, gid)
         return "as an ordinary user, in a user namespace of its own"
 
 

@@ -1,0 +1,149 @@
+"""Fresh namespaces: the caller stays where it is, and no process is left behind."""
+
+import math
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
+
+from .._lib import lib, new_creation
+from .._types import NamespaceType, flags_of
+from . import maps
+from .idmap import IdMap
+from .outcomes import refusal
+
+_T = NamespaceType
+_BILLION: Final = 10**9
+_CLOCKS: Final = ("monotonic", "boottime")
+_LONGEST_NAME: Final = 64
+
+NO_OWNER: Final = -1
+
+
+class Plan(NamedTuple):
+    """How fresh namespaces are to be set up; what is None is left as it comes."""
+
+    types: tuple[NamespaceType, ...]
+    uid_map: IdMap | None = None
+    gid_map: IdMap | None = None
+    time_offsets: Mapping[str, float] | None = None
+    hostname: str | bytes | None = None
+    loopback: bool = True
+    owner: int = NO_OWNER
+    """A descriptor of the user namespace to make them in."""
+
+
+def fresh(plan: Plan) -> list[int]:
+    """
+    Make namespaces; return a descriptor of each, in the order of ``plan.types``.
+
+    All or none. The descriptors are the caller's to close.
+
+    Raises:
+        ValueError: The plan cannot be; nothing was made.
+    """
+    _refuse_contradictions(plan)
+    creation = new_creation()
+    creation.flags = int(flags_of(plan.types))
+    creation.owner = plan.owner
+    creation.loopback = int(plan.loopback and _T.NET in plan.types)
+    name = None if plan.hostname is None else name_bytes(plan.hostname)
+    creation.hostname_length = -1 if name is None else len(name)
+    creation.hostname = name or b""
+    creation.time_offsets = offsets_text(plan.time_offsets or {})
+    creation.count = len(plan.types)
+    for index, type in enumerate(plan.types):
+        creation.nstypes[index] = int(type.flag)
+
+    uids, gids = plan.uid_map or IdMap.root(), plan.gid_map or IdMap.root()
+    lines = maps.own_line(uids, "uid"), maps.own_line(gids, "gid")
+    by_itself = _T.USER in plan.types and None not in lines
+    if by_itself:
+        creation.uid_map, creation.gid_map = lines[0] or b"", lines[1] or b""
+
+    sys.audit("pynamespaces.clone3", plan.types)
+    result = lib.pyns_create(creation)
+    if result < 0:
+        raise refusal(result, plan.types)
+    fds = list(creation.fds)[: len(plan.types)]
+    if _T.USER in plan.types and not by_itself:
+        _map(fds, plan.types.index(_T.USER), uids, gids)
+    return fds
+
+
+def _map(fds: Sequence[int], user: int, uids: IdMap, gids: IdMap) -> None:
+    try:
+        maps.write_maps(fds[user], uids, gids)
+    except BaseException:
+        for fd in fds:
+            os.close(fd)
+        raise
+
+
+def _refuse_contradictions(plan: Plan) -> None:
+    """Refuse what would otherwise reach nothing, or what is not the plan's."""
+    if not plan.types:
+        raise ValueError("name at least one type to make, such as 'net'")
+    if _T.PID in plan.types:
+        raise ValueError(
+            "a fresh pid namespace has no life without its init: start one with "
+            'Popen(new="pid")'
+        )
+    for option, type, given in (
+        ("uid_map", _T.USER, plan.uid_map is not None),
+        ("gid_map", _T.USER, plan.gid_map is not None),
+        ("time_offsets", _T.TIME, plan.time_offsets is not None),
+        ("hostname", _T.UTS, plan.hostname is not None),
+    ):
+        if given and type not in plan.types:
+            raise ValueError(f"{option} needs a fresh {type} namespace")
+    if _T.USER in plan.types and plan.owner != NO_OWNER:
+        raise ValueError("a fresh user namespace is its own owner of the others")
+
+
+def name_bytes(name: str | bytes) -> bytes:
+    """
+    Return a host or domain name as the kernel takes it.
+
+    Raises:
+        TypeError: It is neither str nor bytes.
+
+        ValueError: It is longer than 64 bytes, or has a null byte.
+    """
+    if not isinstance(name, str | bytes):
+        raise TypeError(f"a name must be str or bytes, not {type(name).__name__}")
+    encoded = os.fsencode(name)
+    if len(encoded) > _LONGEST_NAME or b"\0" in encoded:
+        raise ValueError(
+            f"a name has at most {_LONGEST_NAME} bytes, none of them null: {name!r}"
+        )
+    return encoded
+
+
+def offsets_text(offsets: Mapping[str, float]) -> bytes:
+    """
+    Return clock offsets, in seconds, as ``timens_offsets`` takes them.
+
+    Raises:
+        ValueError: A clock is unknown, or an offset is not finite.
+    """
+    lines = []
+    for clock, seconds in offsets.items():
+        if clock not in _CLOCKS:
+            known = " and ".join(repr(name) for name in _CLOCKS)
+            raise ValueError(f"{clock!r} has no offset: only {known} have")
+        lines.append("{} {} {}".format(clock, *_split_seconds(seconds)))
+    return "\n".join(lines).encode()
+
+
+def _split_seconds(seconds: float) -> tuple[int, int]:
+    """Return whole seconds, maybe negative, and nanoseconds, never negative."""
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        kind = type(seconds).__name__
+        raise TypeError(f"an offset is in seconds, an int or a float, not {kind}")
+    if not math.isfinite(seconds) or abs(seconds) >= 2**63:
+        raise ValueError(f"an offset of {seconds} seconds cannot be")
+    if isinstance(seconds, int):
+        return seconds, 0
+    fraction, whole = math.modf(seconds)
+    return divmod(int(whole) * _BILLION + round(fraction * _BILLION), _BILLION)

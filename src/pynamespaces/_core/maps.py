@@ -1,0 +1,182 @@
+"""The maps of a user namespace: writing them once, and reading them."""
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final, NoReturn
+
+from .. import _proc
+from .._lib import lib, new_inhabitant
+from .._refusals import from_errno
+from .._types import NamespaceType
+from ..errors import NamespacePermissionError, SystemCallError
+from . import reach, seek
+from .idmap import Extent, IdMap, Kind
+from .outcomes import refusal
+
+_USER: Final = (NamespaceType.USER,)
+
+
+def own_line(ids: IdMap, kind: Kind) -> bytes | None:
+    """Return a map as the namespace's own root may write it, or None if it may not."""
+    own = os.geteuid() if kind == "uid" else os.getegid()
+    extents = ids._extents(kind)
+    if [(outer, count) for _, outer, count in extents] == [(own, 1)]:
+        return ids._written(kind)
+    return None
+
+
+@contextmanager
+def inhabited(userns: int) -> Iterator[str]:
+    """
+    Keep a helper task in a user namespace; gives its folder in ``/proc``.
+
+    The maps of a user namespace are read and written by a process that is in it.
+    """
+    inhabitant = new_inhabitant()
+    result = lib.pyns_inhabit(userns, inhabitant)
+    if result < 0:
+        raise refusal(result, _USER)
+    try:
+        folder = f"/proc/{inhabitant.pid}"
+        if _identity(f"{folder}/ns/user") != _of_fd(userns):
+            # This /proc is another pid namespace's, and the pid somebody else's there.
+            raise from_errno(errno.ENOENT, "open", _USER, folder)
+        yield folder
+    finally:
+        lib.pyns_dismiss(inhabitant)
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    try:
+        facts = os.stat(path)
+    except OSError:
+        return None
+    return facts.st_dev, facts.st_ino
+
+
+def _of_fd(fd: int) -> tuple[int, int]:
+    facts = os.fstat(fd)
+    return facts.st_dev, facts.st_ino
+
+
+def write_maps(userns: int, uids: IdMap, gids: IdMap) -> None:
+    """
+    Write the maps of a fresh user namespace from its parent.
+
+    By the caller's own power, or else by newuidmap and newgidmap.
+    """
+    with inhabited(userns) as folder:
+        _write_map(folder, "uid", uids)
+        _write_map(folder, "gid", gids)
+
+
+def _write_map(folder: str, kind: Kind, ids: IdMap) -> None:
+    extents = ids._extents(kind)
+    path = f"{folder}/{kind}_map"
+    try:
+        write_whole(path, ids._written(kind))
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.EACCES):
+            raise from_errno(error.errno or errno.EIO, "write", _USER, path) from None
+    else:
+        return
+    _run_newidmap(f"new{kind}map", folder.rpartition("/")[2], extents)
+
+
+def write_whole(path: str, text: bytes) -> None:
+    """Write a file of ``/proc`` by one write(2): the kernel takes it whole or not."""
+    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(fd, text)
+    finally:
+        os.close(fd)
+
+
+def _run_newidmap(program: str, pid: str, extents: tuple[Extent, ...]) -> None:
+    """Have a map written by the set-uid program that ``/etc/subuid`` is for."""
+    import subprocess
+
+    numbers = [str(number) for extent in extents for number in extent]
+    try:
+        done = subprocess.run(
+            [program, pid, *numbers],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    except FileNotFoundError:
+        _refuse_map(program, f"it takes {program}, which is not installed",
+                    "install uidmap (Debian), shadow-utils (Fedora) or shadow-subids "
+                    "(Alpine)")  # fmt: skip
+    if done.returncode != 0:
+        said = done.stderr.decode(errors="replace").strip()
+        _refuse_map(program, f"{program} refused: {said}",
+                    "see /etc/subuid and /etc/subgid")  # fmt: skip
+
+
+def _refuse_map(program: str, reason: str, hint: str) -> NoReturn:
+    number = errno.EPERM
+    raise NamespacePermissionError(
+        number,
+        os.strerror(number),
+        syscall=program,
+        types=_USER,
+        reason=reason,
+        hint=hint,
+    ) from None
+
+
+def become_root(uid: int, gid: int) -> None:
+    """
+    Map id 0 of the calling thread's fresh user namespace to one uid and one gid.
+
+    These must be the effective ids that the thread had when it made the namespace.
+    Nothing else is mapped, and supplementary groups can no longer be changed. See
+    :manpage:`user_namespaces(7)`.
+    """
+    write_whole("/proc/thread-self/setgroups", b"deny")
+    write_whole("/proc/thread-self/uid_map", f"0 {uid} 1".encode())
+    write_whole("/proc/thread-self/gid_map", f"0 {gid} 1".encode())
+
+
+def read_map(userns: int, kind: Kind) -> IdMap:
+    """
+    Read a map, with the outer ids as the caller's own user namespace has them.
+
+    That of the caller's own user namespace has them as its parent does.
+
+    Raises:
+        NamespacePermissionError: The caller has no power over the user namespace, and
+            may look into no process in it.
+    """
+    text = _read_map(userns, kind)
+    extents = [_parse_extent(line) for line in text.splitlines()]
+    return IdMap._of(extents, extents)
+
+
+def _parse_extent(line: str) -> Extent:
+    inner, outer, count = line.split()
+    return int(inner), int(outer), int(count)
+
+
+def _read_map(userns: int, kind: Kind) -> str:
+    _, identity = reach.identify(userns)
+    own = _proc.id_map("/proc/thread-self", kind)
+    if own is not None and _identity("/proc/thread-self/ns/user") == _of_fd(userns):
+        return own
+    try:
+        with inhabited(userns) as folder:
+            text = _proc.id_map(folder, kind)
+    except SystemCallError:
+        # One that the caller is below, or that is somebody else's.
+        for pid, _ in seek.find_members(identity):
+            text = _proc.id_map(f"/proc/{pid}", kind)
+            if text is not None:
+                return text
+        raise
+    if text is None:
+        raise from_errno(errno.ENOENT, "open", _USER, f"/proc/PID/{kind}_map")
+    return text

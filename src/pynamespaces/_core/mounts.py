@@ -1,0 +1,99 @@
+"""
+The mounts of a namespace, without moving a thread.
+
+The kernel has two ways to tell, and of the root of a namespace it has three notions.
+listmount(2) starts at the calling thread's root, if it is in the namespace; else at the
+oldest mount on the lowest one, which need not be what anybody there has for a root.
+Who enters comes to the mount on top. That is what the list is to start from, so a
+helper task enters, to see whether listmount was right; if not, it gets a ``mountinfo``.
+
+What tells the peer group that mounts come from beyond the next (``propagate_from``) is
+left out: of another namespace, statmount(2) does not see that group.
+"""
+
+import os
+import sys
+
+from .._lib import lib
+from .._types import NamespaceType
+from ..errors import NamespacePermissionError, UnsupportedError
+from . import elsewhere, mountinfo, reach, statmount
+from .mountinfo import Mount as Mount
+from .outcomes import refusal
+
+_T = NamespaceType
+
+
+def list_mounts(fd: int) -> list[Mount]:
+    """
+    List the mounts of the mount namespace open at *fd*, the oldest first.
+
+    Paths start at the root that who enters the namespace gets. Who has no power to
+    enter can list the namespace of the calling thread, from the thread's own root on.
+
+    Raises:
+        NamespacePermissionError: It is another, and the caller has no power over it.
+    """
+    listed = statmount.list_mounts(fd)
+    try:
+        if listed is not None and _is_from_the_top(fd, listed):
+            return listed
+        return mountinfo.parse(_read_inside(fd))
+    except NamespacePermissionError:
+        if not _is_own(fd):
+            raise
+        if listed is not None:
+            return listed
+        own = _read("/proc/thread-self/mountinfo")
+        if own is None:
+            raise
+        return mountinfo.parse(own)
+
+
+def _is_from_the_top(fd: int, mounts: list[Mount]) -> bool:
+    """Return whether the root of a list is known to be where entering leads to."""
+    try:
+        top = elsewhere.open_file(fd, "/", os.O_PATH | os.O_DIRECTORY, 0)
+    except UnsupportedError:  # Some seccomp filters do not know openat2(2).
+        return False
+    try:
+        return [mount.id for mount in mounts if mount.path == "/"] == [_mount_id(top)]
+    finally:
+        os.close(top)
+
+
+def _mount_id(fd: int) -> int | None:
+    """Return the id of the mount that an open file is on."""
+    for line in (_read(f"/proc/thread-self/fdinfo/{fd}") or b"").splitlines():
+        key, _, value = line.partition(b":")
+        if key == b"mnt_id":
+            return int(value)
+    return None
+
+
+def _read(path: str) -> bytes | None:
+    """Read a file of ``/proc``, if that is what it is."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return None
+    with open(fd, "rb") as file:
+        return file.read() if lib.pyns_is_procfs(fd) == 1 else None
+
+
+def _read_inside(fd: int) -> bytes:
+    """Read the ``mountinfo`` of a process that entered."""
+    sys.audit("pynamespaces.setns", (_T.MNT,))
+    result = lib.pyns_mountinfo_in(fd)
+    if result < 0:
+        raise refusal(result, (_T.MNT,))
+    with open(result, "rb") as file:
+        return file.read()
+
+
+def _is_own(fd: int) -> bool:
+    own = reach.open_current(_T.MNT)
+    try:
+        return reach.identify(own)[1] == reach.identify(fd)[1]
+    finally:
+        os.close(own)

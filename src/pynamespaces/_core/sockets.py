@@ -1,0 +1,116 @@
+"""Connections and servers over sockets that are made elsewhere."""
+
+import os
+import socket
+from collections.abc import Callable, Iterable
+from types import EllipsisType
+from typing import Final, TypeAlias
+
+from ..errors import SystemCallError
+from . import elsewhere
+
+Address: TypeAlias = tuple[str | None, int | str]
+SocketAddress: TypeAlias = (
+    tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]
+)
+Resolved: TypeAlias = Iterable[tuple[int, int, int, str, SocketAddress]]
+Resolver: TypeAlias = Callable[[str | None, int | str, int, int], Resolved]
+"""As `socket.getaddrinfo`, of host, port, family and type."""
+
+
+AF_INET: Final = socket.AF_INET
+SOCK_STREAM: Final = socket.SOCK_STREAM
+getaddrinfo: Final[Resolver] = socket.getaddrinfo
+
+
+def make(netns: int, family: int, type: int, proto: int) -> socket.socket:
+    """Make an ordinary socket object in a network namespace."""
+    fd = elsewhere.open_socket(netns, family, type, proto)
+    try:
+        return socket.socket(family, type, proto, fileno=fd)
+    except BaseException:
+        os.close(fd)
+        raise
+
+
+def connect(
+    netns: int,
+    address: Address,
+    timeout: float | EllipsisType | None,
+    source_address: Address | None,
+    resolver: Resolver,
+    *,
+    all_errors: bool,
+) -> socket.socket:
+    """Connect to the first of the addresses of a name that answers."""
+    host, port = address
+    errors: list[OSError] = []
+    for family, type, proto, _, target in resolver(host, port, 0, socket.SOCK_STREAM):
+        try:
+            sock = make(netns, family, type, proto)
+            _connect(sock, target, timeout, source_address)
+        except SystemCallError:
+            raise  # The namespace was not to be had, so another address helps nothing.
+        except OSError as error:
+            errors.append(error)
+        else:
+            return sock
+    try:
+        if all_errors and errors:
+            raise ExceptionGroup(f"could not connect to {address!r}", errors)
+        if errors:
+            raise errors[-1]
+        raise OSError(f"{address!r} has no address to connect to")
+    finally:
+        # Each error has its frame, and the frame has the errors.
+        errors.clear()
+
+
+def _connect(
+    sock: socket.socket,
+    target: SocketAddress,
+    timeout: float | EllipsisType | None,
+    source_address: Address | None,
+) -> None:
+    """Connect a socket, which is closed if that fails."""
+    try:
+        if timeout is not ...:
+            sock.settimeout(timeout)
+        if source_address:
+            sock.bind(source_address)
+        sock.connect(target)
+    except BaseException:
+        sock.close()
+        raise
+
+
+def serve(
+    netns: int,
+    address: SocketAddress | Address,
+    *,
+    family: int,
+    backlog: int | None,
+    reuse_port: bool,
+    dualstack_ipv6: bool,
+) -> socket.socket:
+    """Listen at an address of a network namespace."""
+    if dualstack_ipv6 and family != socket.AF_INET6:
+        raise ValueError("dualstack_ipv6 needs family=socket.AF_INET6")
+    sock = make(netns, family, socket.SOCK_STREAM, 0)
+    try:
+        # So that an address can be used again at once, as socket.create_server does.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if reuse_port:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if family == socket.AF_INET6:
+            only = 0 if dualstack_ipv6 else 1
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, only)
+        sock.bind(address)
+        if backlog is None:
+            sock.listen()
+        else:
+            sock.listen(backlog)
+    except BaseException:
+        sock.close()
+        raise
+    return sock

@@ -1,0 +1,508 @@
+"""Pins of all types: kept without a process, and nothing half-made."""
+
+import errno
+import os
+import select
+import signal
+import threading
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from holding import holder
+from pinning import (
+    MS_RDONLY,
+    MS_REMOUNT,
+    at_once,
+    fresh_fd,
+    in_own_mounts,
+    mounted_at,
+    outcome,
+    share,
+)
+from provoking import FakeLib, bind, hide_proc, mount, replace
+from support import ALL_TYPES, identity, in_child
+from targets import POWER
+
+from pynamespaces import (
+    ClosedNamespaceError,
+    Namespace,
+    NamespaceExistsError,
+    NamespacePermissionError,
+    NoSuchNamespaceError,
+    NotANamespaceError,
+    SystemCallError,
+    TypeLike,
+    lowlevel,
+)
+from pynamespaces._core import pin as pins
+from pynamespaces._core.pin import unpin
+from pynamespaces._lib import lib
+
+EXISTS = "NamespaceExistsError"
+MISSING = "NoSuchNamespaceError"
+
+
+class CutShort(BaseException):
+    """What a signal handler raises here."""
+
+
+def fresh(type: TypeLike) -> Namespace:
+    """Make a namespace that no process is in."""
+    fd = fresh_fd(type)
+    try:
+        return Namespace.from_fd(fd)
+    finally:
+        os.close(fd)
+
+
+def kill(pid: int) -> None:
+    """Kill a process, and wait until it is dead."""
+    pidfd = lowlevel.pidfd_open(pid)
+    os.kill(pid, signal.SIGKILL)
+    select.select([pidfd], [], [])
+    os.close(pidfd)
+
+
+# --- what a pin keeps ---
+
+
+@POWER
+@pytest.mark.parametrize("type", ALL_TYPES)
+def test_pin_outlives_its_maker(type: TypeLike, tmp_path: Path) -> None:
+    """A pinned namespace is the same to another process when nobody is in it."""
+    path = tmp_path / "pin"
+
+    def keep() -> None:
+        with holder(type) as maker:
+            namespace = Namespace.from_pid(maker.pid, type)
+            expected = identity(namespace.fileno())
+            namespace.pin(path)
+            namespace.close()
+            kill(maker.pid)
+        assert in_child(lambda: identity(str(path))) == expected
+
+        def open_again() -> tuple[int, int]:
+            with closing(Namespace.from_path(path, type)) as again:
+                return identity(again.fileno())
+
+        assert in_child(open_again) == expected
+        unpin(path)
+        assert not path.exists()
+        assert mounted_at(path) == []
+
+    in_own_mounts(tmp_path, keep)
+
+
+@POWER
+def test_pinned_namespace_can_be_entered(tmp_path: Path) -> None:
+    """A path may be relative, or bytes; what was kept is what is entered."""
+
+    def keep() -> None:
+        os.chdir(tmp_path)
+        with fresh("uts") as namespace:
+            namespace.pin(b"pin")
+            expected = namespace.id
+        with Namespace.from_path("pin", "uts") as again:
+            assert again.id == expected
+            assert Namespace.current("uts") == again
+        unpin(b"pin")
+        assert os.listdir() == []
+
+    in_own_mounts(tmp_path, keep)
+
+
+@POWER
+def test_pin_in_the_threads_mount_namespace(tmp_path: Path) -> None:
+    """A pin is made and ended where the calling thread is, not the process."""
+    path = tmp_path / "pin"
+    seen = []
+
+    def elsewhere() -> None:
+        lowlevel.unshare(lowlevel.CLONE_NEWNS)
+        fresh("net").pin(path)
+        seen.append(mounted_at(path))
+
+    def keep() -> None:
+        thread = threading.Thread(target=elsewhere)
+        thread.start()
+        thread.join()
+        assert seen[0] != [] == mounted_at(path)
+        with pytest.raises(NotANamespaceError):
+            unpin(path)
+
+    in_own_mounts(tmp_path, keep)
+
+
+@POWER
+def test_pin_and_unpin_without_proc(tmp_path: Path) -> None:
+    """A pin takes no ``/proc``."""
+
+    def keep() -> None:
+        namespace = fresh("net")
+        hide_proc()
+        namespace.pin(tmp_path / "pin")
+        assert identity(str(tmp_path / "pin")) == identity(namespace.fileno())
+        unpin(tmp_path / "pin")
+        assert list(tmp_path.iterdir()) == []
+
+    in_own_mounts(tmp_path, keep)
+
+
+# --- mount namespaces ---
+
+
+def _own(_: Path) -> Namespace:
+    return Namespace.current("mnt")
+
+
+def _older(_: Path) -> Namespace:
+    older = Namespace.current("mnt")
+    lowlevel.unshare(lowlevel.CLONE_NEWNS)
+    return older
+
+
+def _on_shared(folder: Path) -> Namespace:
+    share(folder)
+    bind(str(folder), str(folder))  # Somebody else for the mount to be passed on to.
+    return fresh("mnt")
+
+
+@POWER
+@pytest.mark.parametrize(
+    ("prepare", "says"),
+    [
+        (_own, "its? ?.*own mount namespace"),
+        (_older, "older than the calling thread's"),
+        (_on_shared, "on a shared mount"),
+    ],
+)
+def test_mnt_that_cannot_be_pinned(
+    prepare: Callable[[Path], Namespace], says: str, tmp_path: Path
+) -> None:
+    """What the kernel's EINVAL meant is said, and no file is left."""
+
+    def refused() -> list[str]:
+        namespace = prepare(tmp_path)
+        with pytest.raises(SystemCallError, match=says) as caught:
+            namespace.pin(tmp_path / "pin")
+        error = caught.value
+        assert error.errno in (errno.EINVAL, errno.ELOOP)
+        assert error.syscall == "move_mount"
+        assert (error.types, error.filename) == (("mnt",), str(tmp_path / "pin"))
+        return os.listdir(tmp_path)
+
+    assert in_own_mounts(tmp_path, refused) == []
+
+
+@POWER
+def test_older_mnt_on_shared_mount(tmp_path: Path) -> None:
+    """Where both are in the way, it is the age that private mounts do not cure."""
+
+    def refused() -> None:
+        share(tmp_path)
+        bind(str(tmp_path), str(tmp_path))
+        with pytest.raises(SystemCallError, match="older than"):
+            _older(tmp_path).pin(tmp_path / "pin")
+
+    in_own_mounts(tmp_path, refused)
+
+
+@POWER
+def test_fresh_mnt_can_always_be_pinned(tmp_path: Path) -> None:
+    """On whichever processor a mount namespace was made, it is young enough."""
+
+    def keep() -> list[str]:
+        os.sched_setaffinity(0, range(os.cpu_count() or 1))
+        for number in range(20):
+            fresh("mnt").pin(tmp_path / str(number))
+            unpin(tmp_path / str(number))
+        return os.listdir(tmp_path)
+
+    assert in_own_mounts(tmp_path, keep) == []
+
+
+# --- nothing half-made ---
+
+
+@pytest.mark.parametrize("kind", ["file", "directory", "link", "dangling"])
+def test_pin_where_something_is(kind: str, tmp_path: Path) -> None:
+    """What is there is left as it was, a link's target, too."""
+    path, target = tmp_path / "pin", tmp_path / "target"
+    if kind == "directory":
+        path.mkdir()
+    elif kind == "file":
+        path.write_text("mine")
+    else:
+        path.symlink_to(target)
+    if kind == "link":
+        target.write_text("mine")
+    before = {entry: entry.lstat() for entry in tmp_path.iterdir()}
+    with Namespace.current("net") as namespace:
+        with pytest.raises(NamespaceExistsError, match="name is taken") as caught:
+            namespace.pin(path)
+    namespace.close()
+    assert isinstance(caught.value, FileExistsError)
+    assert caught.value.filename == str(path)
+    assert {entry: entry.lstat() for entry in tmp_path.iterdir()} == before
+
+
+def test_pin_in_missing_directory(tmp_path: Path) -> None:
+    """A directory that is not there is said to be missing, and is not made."""
+    with Namespace.current("net") as namespace:
+        for name in ("sub/pin", "sub/"):
+            with pytest.raises(NoSuchNamespaceError, match="directory does not exist"):
+                namespace.pin(f"{tmp_path}/{name}")
+    namespace.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+@POWER
+def test_pin_in_read_only_directory(tmp_path: Path) -> None:
+    """A read-only file system is named as what it is."""
+
+    def refused() -> list[str]:
+        mount("none", str(tmp_path), flags=MS_REMOUNT | MS_RDONLY)
+        with pytest.raises(SystemCallError, match="read-only") as caught:
+            Namespace.current("net").pin(tmp_path / "pin")
+        assert caught.value.errno == errno.EROFS
+        return os.listdir(tmp_path)
+
+    assert in_own_mounts(tmp_path, refused) == []
+
+
+@pytest.mark.tier("plain")
+def test_pin_without_power(tmp_path: Path) -> None:
+    """An ordinary user is told what it takes, and no file is left."""
+    with Namespace.current("net") as namespace:
+        with pytest.raises(NamespacePermissionError, match="CAP_SYS_ADMIN") as caught:
+            namespace.pin(tmp_path / "pin")
+    namespace.close()
+    assert caught.value.syscall == "move_mount"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_pin_of_closed_namespace(tmp_path: Path) -> None:
+    """A closed handle, or a path that can be none, makes no file."""
+    namespace = Namespace.current("net")
+    with pytest.raises(ValueError, match="null byte"):
+        namespace.pin(f"{tmp_path}/a\0b")
+    namespace.close()
+    with pytest.raises(ClosedNamespaceError):
+        namespace.pin(tmp_path / "pin")
+    assert list(tmp_path.iterdir()) == []
+
+
+def _cut_before(_: int, __: int) -> int:
+    raise CutShort
+
+
+def _cut_after(fd: int, target: int) -> int:
+    assert lib.pyns_attach(fd, target) == 0
+    raise CutShort
+
+
+@POWER
+@pytest.mark.parametrize(
+    ("attach", "error"),
+    [
+        (lambda *_: -errno.EIO, SystemCallError),
+        (lambda *_: 0, SystemCallError),  # Mounted, and at once covered by another.
+        (_cut_before, CutShort),
+        (_cut_after, CutShort),
+    ],
+)
+def test_no_file_after_a_failure(
+    attach: Callable[[int, int], int], error: type[BaseException], tmp_path: Path
+) -> None:
+    """Whenever mounting fails or is interrupted, neither file nor mount is left."""
+
+    def fail() -> list[str]:
+        replace(pins, lib=FakeLib(pyns_attach=attach))
+        with pytest.raises(error):
+            fresh("net").pin(tmp_path / "pin")
+        assert mounted_at(tmp_path / "pin") == []
+        return os.listdir(tmp_path)
+
+    assert in_own_mounts(tmp_path, fail) == []
+
+
+def test_failure_spares_another_file(tmp_path: Path) -> None:
+    """A file that has taken the place of the one that was made is left alone."""
+    path = tmp_path / "pin"
+
+    def attach(*_: int) -> int:
+        path.rename(tmp_path / "away")
+        path.write_text("theirs")
+        return -errno.EIO
+
+    def fail() -> str:
+        replace(pins, lib=FakeLib(pyns_attach=attach))
+        with pytest.raises(SystemCallError), Namespace.current("net") as namespace:
+            namespace.pin(path)
+        return path.read_text()
+
+    assert in_child(fail) == "theirs"
+
+
+# --- unpinning ---
+
+
+@POWER
+def test_unpin_leaves_the_namespace_to_others(tmp_path: Path) -> None:
+    """A namespace that is still held lives on without its pin."""
+
+    def keep() -> None:
+        namespace = fresh("net")
+        namespace.pin(tmp_path / "pin")
+        unpin(tmp_path / "pin")
+        with namespace:
+            assert namespace.is_current()
+        namespace.pin(tmp_path / "pin")
+
+    in_own_mounts(tmp_path, keep)
+
+
+WRONG: dict[str, str] = {
+    "/proc/thread-self/ns/net": "symbolic link",
+    "/proc/thread-self/ns": "no namespace is mounted",
+    "/proc/thread-self/fd/0": "symbolic link",
+    "/dev/null": "no namespace is mounted",
+    "/": "no namespace is mounted",
+    ".": "no namespace is mounted",
+}
+
+
+@pytest.mark.parametrize("path", WRONG)
+def test_unpin_what_is_no_pin(path: str) -> None:
+    """What no namespace is mounted on is refused before anything is done."""
+
+    def refused() -> None:
+        replace(pins, lib=FakeLib(pyns_detach=None))
+        with pytest.raises(NotANamespaceError, match=WRONG[path]) as caught:
+            unpin(path, missing_ok=True)
+        assert (caught.value.errno, caught.value.syscall) == (errno.EINVAL, "umount2")
+        assert caught.value.filename == path
+
+    in_child(refused)
+    assert os.path.exists(path)
+
+
+@pytest.mark.parametrize("kind", ["file", "directory", "dangling", "slash"])
+def test_unpin_what_is_not_mounted(kind: str, tmp_path: Path) -> None:
+    """A file, a directory or a link stays as it is."""
+    path = tmp_path / "pin"
+    if kind == "file":
+        path.write_text("mine")
+    elif kind == "dangling":
+        path.symlink_to("missing")
+    else:
+        path.mkdir()
+    with pytest.raises(NotANamespaceError):
+        unpin(f"{path}/" if kind == "slash" else path)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["pin"]
+
+
+@POWER
+def test_unpin_through_a_link(tmp_path: Path) -> None:
+    """Neither a link to a pin nor another kind of mount is taken for one."""
+
+    def refused() -> None:
+        fresh("net").pin(tmp_path / "pin")
+        (tmp_path / "link").symlink_to("pin")
+        (tmp_path / "file").touch()
+        bind("/dev/null", str(tmp_path / "file"))
+        with pytest.raises(NotANamespaceError, match="symbolic link"):
+            unpin(tmp_path / "link")
+        with pytest.raises(NotANamespaceError, match="no namespace is mounted"):
+            unpin(tmp_path / "file")
+        assert len(mounted_at(tmp_path / "pin")) == 1
+        assert len(mounted_at(tmp_path / "file")) == 1
+
+    in_own_mounts(tmp_path, refused)
+
+
+def test_unpin_missing(tmp_path: Path) -> None:
+    """What is missing is an error, or is allowed to be."""
+    for path in (tmp_path / "pin", tmp_path / "sub" / "pin"):
+        with pytest.raises(NoSuchNamespaceError) as caught:
+            unpin(path)
+        assert isinstance(caught.value, FileNotFoundError)
+        assert caught.value.filename == str(path)
+        unpin(path, missing_ok=True)
+
+
+@POWER
+@pytest.mark.parametrize("layers", [1, 3])
+def test_unpin_at_once(layers: int, tmp_path: Path) -> None:
+    """Of callers at the same time, the others find it gone; nothing is left over."""
+    path = tmp_path / "pin"
+
+    def race() -> None:
+        namespace = fresh("net")
+        namespace.pin(path)
+        for _ in range(layers - 1):
+            bind(f"/proc/self/fd/{namespace.fileno()}", str(path))
+        ended = at_once(8, lambda: unpin(path))
+        assert set(ended) <= {"ok", MISSING}
+        assert 1 <= ended["ok"] <= layers
+        assert os.listdir(tmp_path) == []
+
+    in_own_mounts(tmp_path, race)
+
+
+@POWER
+def test_pin_at_once(tmp_path: Path) -> None:
+    """Of processes that pin at one path, one succeeds."""
+
+    def race() -> None:
+        namespace = fresh("net")
+        ended = at_once(8, lambda: namespace.pin(tmp_path / "pin"))
+        assert ended == {"ok": 1, EXISTS: 7}
+        assert len(mounted_at(tmp_path / "pin")) == 1
+
+    in_own_mounts(tmp_path, race)
+
+
+@POWER
+def test_unpin_loses_the_race(tmp_path: Path) -> None:
+    """What another caller has detached since the look is missing; nothing is undone."""
+    path = tmp_path / "pin"
+
+    def detach(target: bytes) -> int:
+        assert lib.pyns_detach(target) == 0
+        return lib.pyns_detach(target)
+
+    def race() -> None:
+        fresh("net").pin(path)
+        replace(pins, lib=FakeLib(pyns_detach=detach), _PATIENCE=0)
+        assert outcome(lambda: unpin(path)) == MISSING
+        # The file is the other's to remove.
+        assert os.listdir(tmp_path) == ["pin"]
+
+    in_own_mounts(tmp_path, race)
+
+
+@POWER
+def test_unpin_where_it_looked(tmp_path: Path) -> None:
+    """A directory that is swapped after the look does not lead to another pin."""
+    folder = tmp_path / "folder"
+
+    def detach(target: bytes) -> int:
+        if folder.exists():
+            folder.rename(tmp_path / "away")
+            (tmp_path / "other").rename(folder)
+        return lib.pyns_detach(target)
+
+    def swap() -> None:
+        folder.mkdir()
+        (tmp_path / "other").mkdir()
+        fresh("net").pin(folder / "pin")
+        fresh("net").pin(tmp_path / "other" / "pin")
+        replace(pins, lib=FakeLib(pyns_detach=detach))
+        unpin(folder / "pin")
+        assert os.listdir(tmp_path / "away") == []
+        assert len(mounted_at(folder / "pin")) == 1
+
+    in_own_mounts(tmp_path, swap)
