@@ -9,7 +9,7 @@ from typing import TypeVar
 from provoking import mount, own_mounts
 from support import in_child
 
-from pynamespaces import NamespaceType, TypeLike
+from pynamespaces import Namespace, NamespaceType, TypeLike
 from pynamespaces._core import create
 
 T = TypeVar("T")
@@ -33,6 +33,15 @@ def in_own_mounts(folder: str | Path, function: Callable[[], T]) -> T:
 def fresh_fd(type: TypeLike) -> int:
     """Make a namespace; the descriptor is the caller's."""
     return create.fresh(create.Plan((NamespaceType(type),), loopback=False))[0]
+
+
+def fresh(type: TypeLike) -> Namespace:
+    """Make a namespace that no process is in."""
+    fd = fresh_fd(type)
+    try:
+        return Namespace.from_fd(fd)
+    finally:
+        os.close(fd)
 
 
 def share(folder: str | Path) -> None:

@@ -259,8 +259,11 @@ def test_boot_id_mounted_over(what: str, tmp_path: Path) -> None:
     need_own_user()
     text = "f7b7ec4e-3f0c-4d6b-8a53-4d6f8f5c2d11\n"
     path = tmp_path / "boot"
+    writer = None
     if what == "fifo":
         os.mkfifo(path)
+        writer = os.open(path, os.O_RDWR)
+        os.write(writer, text.encode())
     else:
         path.write_text(text if what == "file" else "no uuid\n")
 
@@ -272,6 +275,9 @@ def test_boot_id_mounted_over(what: str, tmp_path: Path) -> None:
 
     expected = bytes.fromhex(text.replace("-", "")) if what == "file" else None
     assert in_child(read) == expected
+    if writer is not None:
+        assert os.read(writer, 100) == text.encode()
+        os.close(writer)
 
 
 def test_says_nothing_more_by_path() -> None:

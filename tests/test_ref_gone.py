@@ -1,5 +1,6 @@
 """References to what has died or is hidden, and what is not taken for it."""
 
+import errno
 import os
 import resource
 import signal
@@ -23,15 +24,17 @@ from targets import POWER
 
 from pynamespaces import (
     Namespace,
+    NamespaceId,
     NamespaceLimitError,
     NamespaceRef,
     NamespaceType,
     TypeLike,
     lowlevel,
 )
-from pynamespaces._core import marks, seek
+from pynamespaces._core import elsewhere, marks, seek
 from pynamespaces._core.marks import Marks
 from pynamespaces._ref import _made
+from pynamespaces._refusals import from_errno
 
 EACH_WAY = pytest.mark.parametrize("way", WAYS)
 BOTH = pytest.mark.parametrize("way", ["search", "6.17"])
@@ -109,6 +112,29 @@ def test_own_cookie() -> None:
             return asked.number is not None
 
     assert by("6.17", look)
+
+
+def test_cookie_not_to_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without power over it, the cookie is not known; without room, that is said."""
+    net = NamespaceType.NET
+    answers: list[Exception] = [
+        from_errno(errno.EPERM, "setns", (net,)),
+        from_errno(errno.ENOPROTOOPT, "getsockopt", (net,)),
+        from_errno(errno.EMFILE, "open", (net,)),
+    ]
+
+    def ask(netns: int) -> int:
+        raise answers.pop(0)
+
+    with closing(Namespace.current("net")) as here:
+        # Another one's file, so that it is not for the caller's own.
+        other = NamespaceId(net, here.id.dev, here.id.ino + 1)
+        monkeypatch.setattr(elsewhere, "netns_cookie", ask)
+        assert marks._number(here.fileno(), other) is None
+        assert marks._number(here.fileno(), other) is None
+        with pytest.raises(NamespaceLimitError):
+            marks._number(here.fileno(), other)
+        assert not answers
 
 
 def test_not_the_namespace_of_the_handle() -> None:

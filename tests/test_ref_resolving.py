@@ -26,8 +26,7 @@ from refs import (
     place_by_stranger,
     ref_of,
 )
-from support import ALL_TYPES, TIER, identity, own
-from targets import POWER
+from support import ALL_TYPES, identity, missing, own
 
 from pynamespaces import (
     TypeLike,

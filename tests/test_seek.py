@@ -1,5 +1,6 @@
 """Finding who is in a namespace, and who has it open."""
 
+import errno
 import os
 import threading
 from collections.abc import Iterator
@@ -12,8 +13,16 @@ from provoking import another_process, hide_proc, own_user
 from refs import made
 from support import identity, in_child, own
 
-from pynamespaces import Namespace, NamespaceId, NamespaceType, lowlevel, unshared
-from pynamespaces._core import seek
+from pynamespaces import (
+    Namespace,
+    NamespaceId,
+    NamespaceLimitError,
+    NamespaceType,
+    lowlevel,
+    unshared,
+)
+from pynamespaces._core import reach, seek
+from pynamespaces._refusals import from_errno
 
 POWER = pytest.mark.tier("root", "userns")
 
@@ -48,9 +57,10 @@ def thread_in(type: NamespaceType) -> Iterator[int]:
 def test_own_process() -> None:
     """The calling process is in its own namespaces, and the paths lead there."""
     for type in NamespaceType:
-        found = dict(seek.find_members(id_of(f"/proc/self/ns/{type}")))
-        assert os.getpid() in found
-        assert {identity(path) for path in found.values()} == {own(type)}
+        found = list(seek.find_members(id_of(f"/proc/self/ns/{type}")))
+        paths = [path for pid, path in found if pid == os.getpid()]
+        assert paths[0] == f"/proc/{os.getpid()}/ns/{type}"
+        assert {identity(path) for path in paths} == {own(type)}
 
 
 @POWER
@@ -121,12 +131,12 @@ def test_open_found() -> None:
     identity_of_own = id_of("/proc/self/ns/net")
     asked: list[int] = []
 
-    def third(fd: int) -> bool:
+    def second(fd: int) -> bool:
         asked.append(fd)
-        return len(asked) == 3
+        return len(asked) == 2
 
     before = len(os.listdir("/proc/self/fd"))
-    fd = seek.open_found(identity_of_own, third)
+    fd = seek.open_found(identity_of_own, second)
     assert fd == asked[-1]
     assert identity(fd) == own("net")
     assert not os.get_inheritable(fd)
@@ -134,6 +144,23 @@ def test_open_found() -> None:
     assert len(os.listdir("/proc/self/fd")) == before
     assert seek.open_found(identity_of_own, lambda _: False) is None
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_no_room_for_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Want of room to look at the caller's own is an error, and nothing else is."""
+    known = id_of("/proc/self/ns/net")
+    answers: list[Exception] = [
+        from_errno(errno.ENOENT, "open", (NamespaceType.NET,)),
+        from_errno(errno.ENFILE, "open", (NamespaceType.NET,)),
+    ]
+
+    def open_current(type: NamespaceType, *, for_children: bool) -> int:
+        raise answers.pop(0)
+
+    monkeypatch.setattr(reach, "open_current", open_current)
+    assert seek.open_found(known, lambda _: False) is None
+    with pytest.raises(NamespaceLimitError):
+        seek.open_found(known, lambda _: False)
 
 
 def test_failing_question() -> None:

@@ -247,3 +247,54 @@ def _unescaped(path: str) -> str:
     for number in " \t\n\\":  # The backslash last: it begins the others.
         path = path.replace(f"\\{ord(number):03o}", number)
     return path
+
+
+def task_name(task: str) -> str:
+    """Return what a task calls itself, such as ``self/task/12``; empty if it ended."""
+    return (_read(f"/proc/{task}/comm") or "").rstrip("\n")
+
+
+def task_links(task: str) -> dict[str, str | None]:
+    """Return what a task's links to namespaces say; empty if it is not to be seen."""
+    folder = f"/proc/{task}/ns"
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return {}
+    return {name: link_text(f"{folder}/{name}") for name in names}
+
+
+def child_ids() -> list[int]:
+    """Return the ids of the children of this process that were not waited for."""
+    texts = [_read(f"/proc/self/task/{tid}/children") for tid in task_ids() or ()]
+    if not any(text is not None for text in texts):
+        # A kernel without CONFIG_PROC_CHILDREN.
+        own = link_text("/proc/self")
+        return [pid for pid in process_ids() if _parent(pid) == own]
+    return [int(word) for text in texts for word in (text or "").split()]
+
+
+def _parent(pid: int) -> str | None:
+    for line in (_read(f"/proc/{pid}/status") or "").splitlines():
+        if line.startswith("PPid:"):
+            return line.split()[1]
+    return None
+
+
+def namespace_descriptors() -> dict[int, tuple[int, str]]:
+    """Return inode and link of each namespace file that this process has open."""
+    try:
+        nsfs = os.stat("/proc/thread-self/ns/mnt").st_dev
+    except OSError:
+        return {}
+    found = {}
+    for path in descriptor_paths("self"):
+        # The link of one that was opened by a mount has the mount's path.
+        try:
+            facts = os.stat(path)
+            link = os.readlink(path)
+        except OSError:
+            continue  # It was that of the listing.
+        if facts.st_dev == nsfs:
+            found[int(path.rpartition("/")[2])] = facts.st_ino, link
+    return found

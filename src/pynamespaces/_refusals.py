@@ -184,7 +184,7 @@ TABLE: Final = (
         NamespacePermissionError, "the caller has no CAP_SYS_TIME over its owner"),
     Row("name-power", (errno.EPERM,), ("sethostname",), (_T.UTS,), None,
         NamespacePermissionError,
-        "the caller has no CAP_SYS_ADMIN in the user namespace that owns it"),
+        "to set a name takes CAP_SYS_ADMIN in the user namespace that owns it"),
     Row("socket-power", (errno.EPERM, errno.EACCES), ("socket",), (_T.NET,), None,
         NamespacePermissionError,
         "such a socket takes a capability over the namespace, as CAP_NET_RAW"),

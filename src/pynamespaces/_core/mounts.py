@@ -16,8 +16,8 @@ import sys
 
 from .._lib import lib
 from .._types import NamespaceType
-from ..errors import NamespacePermissionError, UnsupportedError
-from . import elsewhere, mountinfo, reach, statmount
+from ..errors import UnsupportedError
+from . import elsewhere, mountinfo, statmount
 from .mountinfo import Mount as Mount
 from .outcomes import refusal
 
@@ -26,7 +26,7 @@ _T = NamespaceType
 
 def list_mounts(fd: int) -> list[Mount]:
     """
-    List the mounts of the mount namespace open at *fd*, the oldest first.
+    List the mounts of the mount namespace open at *fd*, in the order of the kernel.
 
     Paths start at the root that who enters the namespace gets. Who has no power to
     enter can list the namespace of the calling thread, from the thread's own root on.
@@ -35,19 +35,9 @@ def list_mounts(fd: int) -> list[Mount]:
         NamespacePermissionError: It is another, and the caller has no power over it.
     """
     listed = statmount.list_mounts(fd)
-    try:
-        if listed is not None and _is_from_the_top(fd, listed):
-            return listed
-        return mountinfo.parse(_read_inside(fd))
-    except NamespacePermissionError:
-        if not _is_own(fd):
-            raise
-        if listed is not None:
-            return listed
-        own = _read("/proc/thread-self/mountinfo")
-        if own is None:
-            raise
-        return mountinfo.parse(own)
+    if listed is not None and _is_from_the_top(fd, listed):
+        return listed
+    return mountinfo.parse(_read_inside(fd))
 
 
 def _is_from_the_top(fd: int, mounts: list[Mount]) -> bool:
@@ -64,21 +54,17 @@ def _is_from_the_top(fd: int, mounts: list[Mount]) -> bool:
 
 def _mount_id(fd: int) -> int | None:
     """Return the id of the mount that an open file is on."""
-    for line in (_read(f"/proc/thread-self/fdinfo/{fd}") or b"").splitlines():
+    try:
+        info = os.open(f"/proc/thread-self/fdinfo/{fd}", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    with open(info, "rb") as file:
+        lines = file.read().splitlines() if lib.pyns_is_procfs(info) == 1 else []
+    for line in lines:
         key, _, value = line.partition(b":")
         if key == b"mnt_id":
             return int(value)
     return None
-
-
-def _read(path: str) -> bytes | None:
-    """Read a file of ``/proc``, if that is what it is."""
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
-        return None
-    with open(fd, "rb") as file:
-        return file.read() if lib.pyns_is_procfs(fd) == 1 else None
 
 
 def _read_inside(fd: int) -> bytes:
@@ -89,11 +75,3 @@ def _read_inside(fd: int) -> bytes:
         raise refusal(result, (_T.MNT,))
     with open(result, "rb") as file:
         return file.read()
-
-
-def _is_own(fd: int) -> bool:
-    own = reach.open_current(_T.MNT)
-    try:
-        return reach.identify(own)[1] == reach.identify(fd)[1]
-    finally:
-        os.close(own)

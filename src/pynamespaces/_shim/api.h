@@ -124,7 +124,7 @@ int pyns_ns_mnt_ioctl(int fd, unsigned int request, struct pyns_mnt_info *result
 int pyns_name_to_handle(int fd, unsigned char *handle, int size);
 int pyns_open_by_handle(const unsigned char *handle, int size);
 
-/* task.c: the tasks that the next three files run */
+/* inhabit.c */
 int pyns_inhabit(int userns, struct pyns_inhabitant *inhabitant);
 int pyns_dismiss(struct pyns_inhabitant *inhabitant);
 
