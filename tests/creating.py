@@ -37,6 +37,8 @@ OWNED: tuple[TypeLike, ...] = tuple(type for type in TYPES if type != "user")
 
 def descriptors() -> dict[int, str]:
     """Return what is open, but for the directory that says so."""
+    # The library keeps a pidfd of each thread, from its first use on.
+    Namespace.current("net").close()
     found = {}
     for name in os.listdir("/proc/self/fd"):
         with suppress(FileNotFoundError):

@@ -192,40 +192,43 @@ def test_broken_pyroute2(run: Run) -> None:
     result.stdout.fnmatch_lines(["*No module named 'no_such_module'"])
 
 
-@pytest.mark.parametrize(
-    ("errno", "outcome"), [("EOPNOTSUPP", "passed"), ("EACCES", "errors")]
-)
-def test_netns_pair_without_ipv6(run: Run, errno: str, outcome: str) -> None:
+def test_netns_pair_without_ipv6(run: Run) -> None:
     """A kernel without IPv6 has the pair for IPv4; another refusal is an error."""
     needs_pyroute2()
     result = run(
         """
-        from helpers import echo
-
-        def test_it(netns_pair):
-            echo(netns_pair.right, netns_pair.left, netns_pair.right_address)
-        """,
-        conftest=f"""
         import errno
+
+        import pytest
+        from helpers import echo
         from pyroute2 import IPRoute
         from pyroute2.netlink.exceptions import NetlinkError
 
         real = IPRoute.__getattr__
 
-        def fake(self, name):
-            found = real(self, name)
+        @pytest.fixture
+        def no_ipv6(request, monkeypatch):
+            def fake(self, name):
+                found = real(self, name)
 
-            def addr(*args, address, **kwargs):
-                if ":" in address:
-                    raise NetlinkError(errno.{errno})
-                return found(*args, address=address, **kwargs)
+                def addr(*args, address, **kwargs):
+                    if ":" in address:
+                        raise NetlinkError(request.param)
+                    return found(*args, address=address, **kwargs)
 
-            return addr if name == "addr" else found
+                return addr if name == "addr" else found
 
-        IPRoute.__getattr__ = fake
-        """,
+            monkeypatch.setattr(IPRoute, "__getattr__", fake)
+
+        @pytest.mark.parametrize(
+            "no_ipv6", [errno.EOPNOTSUPP, errno.EACCES], indirect=True
+        )
+        def test_it(no_ipv6, no_namespace_leaks, netns_pair):
+            echo(netns_pair.right, netns_pair.left, netns_pair.right_address)
+        """
     )
-    result.assert_outcomes(**{outcome: 1})
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(["*NetlinkError: (13, 'Permission denied')"])
 
 
 def test_refusal_is_an_error(run: Run) -> None:
@@ -287,23 +290,25 @@ LEAK_HEAD = """
     pytestmark = pytest.mark.usefixtures("no_namespace_leaks")
 """
 
-POWER = pytest.mark.tier("root", "userns")
-
-LEAKS = [
-    pytest.param(
-        """
+OF_ALL = """
+    def test_descriptor():
         fd = os.open("/proc/self/ns/uts", os.O_RDONLY)
         ends.append(lambda: os.close(fd))
-        """,
-        r"descriptor \d+ is open: uts:\[\d+\]",
-        id="descriptor",
-    ),
-    pytest.param(
-        """
+
+    def test_child():
+        command = ["unshare", "--user", "sh", "-c", "echo; read line"]
+        pipe = subprocess.PIPE
+        child = subprocess.Popen(command, stdin=pipe, stdout=pipe)
+        ends.append(child.communicate)
+        child.stdout.readline()
+"""
+
+OF_THE_MIGHTY = """
+    def test_thread():
         ready = threading.Event()
 
         def work():
-            pynamespaces.unshare("uts", "pid")
+            pynamespaces.unshare("uts")
             ready.set()
             end.wait()
 
@@ -311,50 +316,41 @@ LEAKS = [
         thread.start()
         ends.append(thread.join)
         ready.wait()
-        """,
-        r"thread \d+ \(stray\) is elsewhere: uts was uts:\[\d+\], is uts:\[\d+\]",
-        id="thread",
-        marks=POWER,
-    ),
-    pytest.param(
-        'pynamespaces.unshare("net")',
-        r"thread \d+ \(MainThread\) is elsewhere: net was net:.*, is net:.*",
-        id="main-thread",
-        marks=POWER,
-    ),
-    pytest.param(
-        """
-        command = ["unshare", "--user", "sh", "-c", "echo; read line"]
-        pipe = subprocess.PIPE
-        child = subprocess.Popen(command, stdin=pipe, stdout=pipe)
-        ends.append(child.communicate)
-        child.stdout.readline()
-        """,
-        r"child \d+ \(sh\) lives elsewhere: user:\[\d+\], not user:\[\d+\]",
-        id="child",
-    ),
-    pytest.param(
-        """
+
+    def test_mount():
         with Namespace.current("uts") as ns:
             ns.pin("pinned")
         ends.append(lambda: pynamespaces.unpin("pinned"))
-        """,
-        r"uts:\[\d+\] is mounted at /.*/pinned",
-        id="mount",
-        marks=POWER,
-    ),
-]
+
+    def test_main_thread():
+        pynamespaces.unshare("net")
+"""
+
+LINES_OF_ALL = (
+    r"descriptor \d+ is open: uts:\[\d+\]",
+    r"child \d+ \(sh\) lives elsewhere: user:\[\d+\], not user:\[\d+\]",
+)
+LINES_OF_THE_MIGHTY = (
+    r"thread \d+ \(stray\) is elsewhere: uts was uts:\[\d+\], is uts:\[\d+\]",
+    r"uts:\[\d+\] is mounted at /.*/pinned",
+    r"thread \d+ \(MainThread\) is elsewhere: net was net:\[\d+\], is net:\[\d+\]",
+)
 
 
-@pytest.mark.parametrize(("body", "line"), LEAKS)
-def test_no_namespace_leaks_fails(run: Run, body: str, line: str) -> None:
-    """Each kind of leak fails the test, and is named."""
-    inner = "\n".join(f"        {part}" for part in dedent(body).splitlines())
-    result = run(f"{LEAK_HEAD}\n    def test_it():\n{inner}\n        pass\n")
-    result.assert_outcomes(passed=1, errors=1)
+def test_no_namespace_leaks_fails(run: Run) -> None:
+    """Each kind of leak fails its test, and is named; no other test's is."""
+    tests, lines = LEAK_HEAD + OF_ALL, LINES_OF_ALL
+    if TIER != "plain":
+        tests, lines = tests + OF_THE_MIGHTY, lines + LINES_OF_THE_MIGHTY
+    hurry = "from pynamespaces import _leaks; _leaks._PATIENCE = 0.1"
+    result = run(tests, conftest=hurry)
+    result.assert_outcomes(passed=len(lines), errors=len(lines))
     text = result.stdout.str()
-    assert "namespaces left behind:" in text
-    assert re.search(f"^{line}$", text, re.MULTILINE)
+    assert text.count("\nnamespaces left behind:\n") == len(lines)
+    for line in lines:
+        assert re.search(f"^{line}$", text, re.MULTILINE), line
+    named = re.findall(r"^(?:descriptor|child|thread|uts:).*", text, re.MULTILINE)
+    assert len(named) == len(lines)
     assert "pytest_plugin.py" not in text
 
 
@@ -387,10 +383,11 @@ def test_plugin_is_light() -> None:
 def test_how_to(pytester: pytest.Pytester) -> None:
     """The examples of the how-to are tests that pass."""
     needs_pyroute2()
-    blocks = [part.split("```")[0] for part in HOW_TO.read_text().split("```python\n")]
-    pytester.makepyfile(**{f"test_{n}": text for n, text in enumerate(blocks[1:])})
+    _, *parts = HOW_TO.read_text().split("```python\n")
+    blocks = [part.split("```")[0] for part in parts]
+    for number, block in enumerate(blocks):
+        name = "conftest" if "autouse" in block else f"test_{number}"
+        pytester.makepyfile(**{name: block})
     command = (sys.executable, "-m", "pytest", *OPTIONS)
     result = pytester.run(*command, timeout=60)
-    outcomes = result.parseoutcomes()
-    assert set(outcomes) == {"passed"}
-    assert outcomes["passed"] >= len(blocks) - 1
+    result.assert_outcomes(passed=sum(block.count("def test_") for block in blocks))

@@ -27,7 +27,8 @@ from pynamespaces import (
     SystemCallError,
     lowlevel,
 )
-from pynamespaces._refusals import TABLE, Row, from_errno
+from pynamespaces._refusals import from_errno
+from pynamespaces._table import TABLE, Row
 from pynamespaces._types import NamespaceType
 
 CASES = [*SETNS, *CREATING, *MOUNTING, *OPENING]

@@ -5,7 +5,6 @@ import os
 import signal
 import threading
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -148,6 +147,8 @@ def test_name_is_taken_before_the_namespace_is_made() -> None:
             return make()
 
         registry.create("blue", look)
+        # Nor is it taken for unfinished, and waited for.
+        replace(registry, time=None)
         with pytest.raises(NamespaceExistsError) as caught:
             registry.create("blue", never)
         assert isinstance(caught.value, FileExistsError)
@@ -206,18 +207,17 @@ def test_directory_that_cannot_be_shared(answers: list[int]) -> None:
     in_own_run(use)
 
 
-def _interrupt_when_waiting(pid: int) -> Callable[[], None]:
-    """Return what sends SIGINT to a process as soon as it waits for a lock."""
+def waits_for_lock(pid: int) -> bool:
+    """Return whether a process waits for a lock that another one holds."""
+    lines = Path("/proc/locks").read_text().splitlines()
+    return any("->" in line and str(pid) in line.split() for line in lines)
 
-    def watch() -> None:
-        while True:
-            for line in Path("/proc/locks").read_text().splitlines():
-                if "->" in line and str(pid) in line.split():
-                    os.kill(pid, signal.SIGINT)
-                    os._exit(0)
-            os.sched_yield()
 
-    return watch
+def _interrupt_when_waiting(pid: int) -> None:
+    """Send SIGINT to a process as soon as it waits for a lock."""
+    while not waits_for_lock(pid):
+        os.sched_yield()
+    os.kill(pid, signal.SIGINT)
 
 
 @POWER
@@ -232,7 +232,8 @@ def test_interrupt_while_waiting_for_the_lock() -> None:
         pid = os.getpid()
         watcher = os.fork()
         if watcher == 0:
-            _interrupt_when_waiting(pid)()
+            _interrupt_when_waiting(pid)
+            os._exit(0)
         with pytest.raises(KeyboardInterrupt):
             registry.create("blue", never)
         os.waitpid(watcher, 0)
@@ -261,5 +262,28 @@ def test_lock_does_not_outlive_the_call() -> None:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         os.close(lock)
         children[0].__exit__(None, None, None)
+
+    in_own_run(use)
+
+
+@POWER
+def test_delete_waits_for_a_name_to_be_finished() -> None:
+    """A name that is being made is not deleted under its maker."""
+    children = []
+
+    def delete_meanwhile() -> int:
+        pid = os.fork()
+        if pid == 0:
+            outcome(_delete_blue)
+            os._exit(0)
+        children.append(pid)
+        while not waits_for_lock(pid):
+            assert os.waitpid(pid, os.WNOHANG) == (0, 0), "it did not wait"
+        return make()
+
+    def use() -> None:
+        registry.create("blue", delete_meanwhile)
+        os.waitpid(children[0], 0)
+        assert registry.names() == []
 
     in_own_run(use)

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import resource
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -161,6 +162,25 @@ def test_no_room_for_own(monkeypatch: pytest.MonkeyPatch) -> None:
     assert seek.open_found(known, lambda _: False) is None
     with pytest.raises(NamespaceLimitError):
         seek.open_found(known, lambda _: False)
+
+
+def test_no_room_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Want of room to open what was found is an error, at the last place too."""
+    known = id_of("/proc/self/ns/net")
+    monkeypatch.setattr(seek, "find_members", lambda _: [(1, "/proc/self/ns/net")])
+    monkeypatch.setattr(seek, "find_files", lambda _: [])
+
+    def look() -> int | None:
+        # The library keeps a pidfd of each thread, from its first use on.
+        Namespace.current("net").close()
+        os.close(lowest := os.dup(0))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (lowest + 1, lowest + 1))
+        # The caller's own is opened, and left so: then there is no more room.
+        return seek.open_found(known, lambda _: False)
+
+    monkeypatch.setattr(seek, "keep_if", lambda fd, _: False)
+    with pytest.raises(NamespaceLimitError):
+        in_child(look)
 
 
 def test_failing_question() -> None:

@@ -171,3 +171,39 @@ def test_unpin_where_it_looked(tmp_path: Path) -> None:
         assert len(mounted_at(folder / "pin")) == 1
 
     in_own_mounts(tmp_path, swap)
+
+
+@POWER
+def test_unpin_of_several_layers(tmp_path: Path) -> None:
+    """All that is mounted on the file goes, and no descriptor is left open."""
+    path = tmp_path / "pin"
+
+    def unpin_all() -> None:
+        namespace = fresh("net")
+        before = os.listdir("/proc/self/fd")
+        namespace.pin(path)
+        bind(f"/proc/self/fd/{namespace.fileno()}", str(path))
+        assert len(mounted_at(path)) == 2
+        unpin(path)
+        assert os.listdir(tmp_path) == mounted_at(path) == []
+        assert os.listdir("/proc/self/fd") == before
+
+    in_own_mounts(tmp_path, unpin_all)
+
+
+@POWER
+def test_unpin_when_another_removes_the_file(tmp_path: Path) -> None:
+    """Who has detached a namespace has unpinned it, whoever removes the file."""
+    path = tmp_path / "pin"
+
+    def detach(target: bytes) -> int:
+        result = lib.pyns_detach(target)
+        path.unlink()
+        return result
+
+    def race() -> None:
+        fresh("net").pin(path)
+        replace(pins, lib=FakeLib(pyns_detach=detach))
+        unpin(path)
+
+    in_own_mounts(tmp_path, race)

@@ -2,8 +2,8 @@
 Why the kernel refused: questions about the caller, asked after a failure.
 
 A refusal has one errno for many causes. Each function here answers one question that
-tells two of them apart, from what can be read at that moment; ``errors.py`` has the
-table that puts them together.
+tells two of them apart, from what can be read at that moment; ``_table.py`` puts them
+together.
 """
 
 import errno

@@ -15,8 +15,11 @@ from . import _proc
 _PATIENCE: Final = 1.0
 _PAUSE: Final = 0.002
 
+# Where children are to be born, before the first one is.
+_NONE: Final = "none yet"
+
 Links: TypeAlias = dict[str, str | None]
-"""What the links in a task's folder ``ns`` say; None: as of no namespace yet."""
+"""What the links in a task's folder ``ns`` say; None: of no namespace yet."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,7 @@ def _thread_leaks(before: State, after: State) -> list[str]:
         # A thread that is new should be where the test began.
         expected = before.threads.get(tid, before.home)
         found += [
-            f"thread {tid} ({name}) is elsewhere: {type} was {was}, is {link}"
+            f"thread {tid} ({name}) is elsewhere: {type} was {was}, is {link or _NONE}"
             for type, link in sorted(links.items())
             if link != (was := expected.get(type))
         ]

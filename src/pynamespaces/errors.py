@@ -3,7 +3,7 @@ Every exception.
 
 A failed system call is an ``OSError``, also the builtin that its errno has elsewhere
 in Python, and a `NamespaceError`. It carries the call, the types, the reason and what
-to do about it. Which errno becomes which is the table in ``_refusals.py``.
+to do about it. Which errno becomes which is the table in ``_table.py``.
 """
 
 from collections.abc import Iterable

@@ -14,7 +14,7 @@ from ..errors import (
     NamespaceLimitError,
     SystemCallError,
 )
-from . import elsewhere, reach
+from . import reach
 
 # No handles of namespaces before Linux 6.18; nor where a filter forbids the calls, as
 # container runtimes do.
@@ -97,6 +97,8 @@ def _number(fd: int, identity: NamespaceId) -> int | None:
 
 def _cookie(fd: int, identity: NamespaceId) -> int | None:
     """Return the cookie of a network namespace (Linux 5.14)."""
+    from . import elsewhere
+
     here = reach.open_current(NamespaceType.NET)
     try:
         if reach.identify(here)[1] == identity:

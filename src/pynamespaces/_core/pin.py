@@ -149,13 +149,18 @@ class Place:
             Whether there was one, and no other caller was faster.
         """
         detached = False
-        while self.is_pin():
-            result = self._detach()
-            # Then another caller has detached it since the look.
-            if result == -errno.EINVAL and not self.is_pin():
-                break
-            check(result, "umount2", self._types, self.path)
-            detached = True
+        try:
+            while self.is_pin():
+                result = self._detach()
+                # Then another caller has detached it since the look.
+                if result == -errno.EINVAL and not self.is_pin():
+                    break
+                check(result, "umount2", self._types, self.path)
+                detached = True
+        except NoSuchNamespaceError:
+            # Another caller has removed the file, too.
+            if not detached:
+                raise
         return detached
 
     def unlink(self) -> None:

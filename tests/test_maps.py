@@ -1,0 +1,317 @@
+"""Maps as the kernel has them: written from inside, by power, by newuidmap."""
+
+import os
+import signal
+import tempfile
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from creating import children, descriptors, nothing_happens
+from holding import in_own_userns
+from mapping import NOBODY, SUBGID, as_nobody, maps_of
+from provoking import drop_capabilities, hide_proc
+from support import in_child
+from test_creating_busy import WALL, waiting
+from watching import in_worker
+
+from pynamespaces import (
+    IdMap,
+    Namespace,
+    NamespaceError,
+    NamespacePermissionError,
+    NamespaceSet,
+    TypeLike,
+    UserNamespace,
+    setns,
+)
+
+CAP_SETGID, CAP_SETUID, CAP_SETFCAP = 6, 7, 31
+ROOT = pytest.mark.tier("root")
+UID, GID = os.geteuid(), os.getegid()
+
+RANGES = "nobody:100000:65536\n"
+
+
+def new_maps(
+    uid_map: IdMap | None = None, gid_map: IdMap | None = None, *types: TypeLike
+) -> tuple[list[str], list[str], str]:
+    """Make a user namespace, and return its maps as the kernel tells them."""
+    with nothing_happens():
+        before = descriptors()
+        made = NamespaceSet.new("user", *types, uid_map=uid_map, gid_map=gid_map)
+        with closing(made):
+            assert len(descriptors().keys() - before) == len(made)
+            return maps_of(made["user"])
+
+
+# --- from the inside ---
+
+
+def test_root_by_default() -> None:
+    """Without maps the caller is root inside."""
+    expected = ["0 0 1"], ["0 0 1"], "deny"
+    with nothing_happens(), closing(UserNamespace.new("user")) as made:
+        found = made.uid_map, made.gid_map
+        assert [list(ids) for ids in found] == [[(0, UID, 1)], [(0, GID, 1)]]
+        # A member is told of the outer ids as its own.
+        assert maps_of(made) == expected
+
+
+@pytest.mark.parametrize(
+    ("uids", "gids", "expected"),
+    [
+        (IdMap.root(), IdMap.root(), (0, 0)),
+        (IdMap.current(), None, (UID, 0)),
+        (None, IdMap.current(), (0, GID)),
+        (IdMap([(7, UID, 1)]), IdMap([(8, GID, 1)]), (7, 8)),
+    ],
+    ids=["root", "current uid", "current gid", "own"],
+)
+@pytest.mark.parametrize("run", [in_child, in_worker], ids=["alone", "worker"])
+def test_own_ids(
+    uids: IdMap | None,
+    gids: IdMap | None,
+    expected: tuple[int, int],
+    run: Callable[[Callable[[], object]], None],
+) -> None:
+    """Anybody maps the own ids to any inside."""
+
+    def check() -> None:
+        made = UserNamespace.new("user", uid_map=uids, gid_map=gids)
+        with closing(made):
+            found = [*made.uid_map, *made.gid_map]
+            assert found == [(expected[0], UID, 1), (expected[1], GID, 1)]
+
+    run(check)
+
+
+# --- by the caller's power ---
+
+
+@ROOT
+@pytest.mark.parametrize("run", [in_child, in_worker], ids=["alone", "worker"])
+def test_ranges(run: Callable[[Callable[[], object]], None]) -> None:
+    """Root maps any ids, in several ranges, and groups may still be set."""
+    uids = IdMap([(0, 0, 1), (1, 100000, 65536), (70000, 5, 5)])
+    gids = IdMap([(5, 1000, 1000), (0, 3, 1)])
+
+    def check() -> None:
+        found = new_maps(uids, gids, "net", "mnt")
+        # What is unmapped outside cannot be told inside: it is read from within.
+        assert [line.split()[::2] for line in found[0]] == [
+            [str(inner), str(count)] for inner, _, count in uids
+        ]
+        assert found[2] == "allow"
+        with closing(UserNamespace.new("user", uid_map=uids, gid_map=gids)) as made:
+            assert made.uid_map == uids
+            assert made.gid_map == gids
+
+    run(check)
+
+
+@ROOT
+def test_many_ranges() -> None:
+    """As many triples as the kernel takes can be had."""
+    uids = IdMap([(2 * i, 2 * i, 1) for i in range(340)])
+    with closing(UserNamespace.new("user", uid_map=uids)) as made:
+        assert made.uid_map == uids
+        assert list(made.gid_map) == [(0, 0, 1)]
+
+
+@ROOT
+def test_foreign_ids() -> None:
+    """Root maps ids that are not its own, and without power that is refused."""
+    foreign = IdMap([(0, 1000, 1)])
+    with closing(UserNamespace.new("user", uid_map=foreign, gid_map=foreign)) as made:
+        assert (made.uid_map, made.gid_map) == (foreign, foreign)
+
+
+@ROOT
+def test_id_zero_takes_setfcap() -> None:
+    """Root that has given up CAP_SETFCAP is told that this is missing."""
+
+    def check() -> None:
+        drop_capabilities(CAP_SETFCAP)
+        with pytest.raises(NamespacePermissionError, match="CAP_SETFCAP"):
+            Namespace.new("user")
+        ids = IdMap([(0, 1000, 1)])
+        Namespace.new("user", uid_map=ids, gid_map=ids).close()
+
+    in_child(check)
+
+
+# --- by newuidmap and newgidmap ---
+
+
+@ROOT
+@pytest.mark.parametrize("run", [in_child, in_worker], ids=["alone", "worker"])
+def test_subids(run: Callable[[Callable[[], object]], None]) -> None:
+    """An ordinary user has the subordinate ids that the files give it."""
+
+    def check() -> None:
+        ids = IdMap.subids()
+        made = NamespaceSet.new("user", "net", uid_map=ids, gid_map=ids)
+        with closing(made):
+            user = made["user"]
+            assert isinstance(user, UserNamespace)
+            assert list(user.uid_map) == [(0, NOBODY, 1), (1, 100000, 65536)]
+            assert list(user.gid_map) == [(0, NOBODY, 1), (1, 200000, 5), (6, 400, 5)]
+            uids, gids, setgroups = maps_of(user)
+            assert [len(uids), len(gids)] == [2, 3]
+            assert setgroups == "allow"
+        assert children() == []
+
+    as_nobody(lambda: run(check), RANGES, "65534:200000:5\nnobody:400:5\n")
+
+
+@ROOT
+def test_subids_and_own_gid() -> None:
+    """Subordinate uids can be had without subordinate gids."""
+
+    def check() -> tuple[list[tuple[int, int, int]], ...]:
+        subgid = Path(SUBGID).read_text()
+        assert subgid == "nobody:1:1\n"
+        uids = IdMap([(0, NOBODY, 1), (1, 100000, 10)])
+        with closing(UserNamespace.new("user", uid_map=uids)) as made:
+            return list(made.uid_map), list(made.gid_map)
+
+    uids, gids = as_nobody(check, RANGES, "nobody:1:1\n")
+    assert uids == [(0, NOBODY, 1), (1, 100000, 10)]
+    assert gids == [(0, NOBODY, 1)]
+
+
+def refused(ids: IdMap, error: type[NamespaceError] = NamespacePermissionError) -> str:
+    """Return what is told when a map is refused, and check that nothing is left."""
+    before = descriptors(), children()
+    with pytest.raises(error) as caught:
+        NamespaceSet.new("user", "net", uid_map=ids, gid_map=ids)
+    assert (descriptors(), children()) == before
+    return str(caught.value)
+
+
+@ROOT
+def test_newuidmap_refuses() -> None:
+    """What newuidmap does not allow is refused, in its words."""
+
+    def check() -> str:
+        return refused(IdMap([(0, NOBODY, 1), (1, 100000, 65537)]))
+
+    text = as_nobody(check, RANGES, RANGES)
+    assert "newuidmap refused: newuidmap: uid range [1-65538)" in text
+    assert "/etc/subuid" in text
+
+
+@ROOT
+def test_newgidmap_refuses() -> None:
+    """When the gids are refused, the namespace that has its uids by then is gone."""
+
+    def check() -> str:
+        uids, gids = IdMap([(0, NOBODY, 1)]), IdMap([(0, NOBODY, 1), (1, 5, 5)])
+        before = descriptors(), children()
+        with pytest.raises(NamespacePermissionError) as caught:
+            NamespaceSet.new("user", "net", uid_map=uids, gid_map=gids)
+        assert (descriptors(), children()) == before
+        return str(caught.value)
+
+    assert "newgidmap refused: newgidmap: gid range [1-6)" in as_nobody(check)
+
+
+@ROOT
+def test_not_installed() -> None:
+    """Where there is no newuidmap, it is told what installs it."""
+
+    def check() -> str:
+        ids = IdMap.subids()
+        os.environ["PATH"] = "/nonexistent"
+        return refused(ids)
+
+    text = as_nobody(check, RANGES, RANGES)
+    assert "newuidmap, which is not installed" in text
+    assert "uidmap (Debian)" in text
+
+
+@ROOT
+def test_not_executable() -> None:
+    """A newuidmap that this user may not execute is a refusal as well."""
+
+    def check() -> str:
+        ids = IdMap.subids()
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "newuidmap")
+            path.write_text("#!/bin/sh\nexit 0\n")
+            os.environ["PATH"] = folder
+            return refused(ids, NamespaceError)
+
+    assert "newuidmap" in as_nobody(check, RANGES, RANGES)
+
+
+def fake_newuidmap(status: int) -> None:
+    """Put a program in the place of newuidmap and newgidmap that does nothing."""
+    folder = tempfile.mkdtemp()
+    for name in ("newuidmap", "newgidmap"):
+        path = Path(folder, name)
+        path.write_text(f"#!/bin/sh\necho no, not me >&2; exit {status}\n")
+        path.chmod(0o755)
+    os.environ["PATH"] = f"{folder}:{os.environ['PATH']}"
+
+
+@ROOT
+@pytest.mark.parametrize("reaper", ["none", "ignored", "thread"])
+def test_refusal_is_not_missed(reaper: str) -> None:
+    """It is noticed that newuidmap failed, also when somebody else reaps it."""
+
+    def check() -> str:
+        ids = IdMap.subids()
+        fake_newuidmap(1)
+        if reaper == "thread":
+            with waiting(WALL):
+                return refused(ids)
+        if reaper == "ignored":
+            signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        return refused(ids)
+
+    assert "newuidmap" in as_nobody(check, RANGES, RANGES)
+
+
+@ROOT
+def test_newuidmap_that_did_nothing() -> None:
+    """A newuidmap that says it succeeded, and did not write the map, is no success."""
+
+    def check() -> str:
+        ids = IdMap.subids()
+        fake_newuidmap(0)
+        return refused(ids, NamespaceError)
+
+    assert "newuidmap" in as_nobody(check, RANGES, RANGES)
+
+
+# --- elsewhere ---
+
+
+@ROOT
+def test_inside_own_user_namespace() -> None:
+    """There, ids that are mapped are mapped on, and others are refused."""
+
+    def check() -> list[tuple[int, int, int]]:
+        setns(outer)
+        with pytest.raises(NamespacePermissionError):
+            UserNamespace.new("user", uid_map=IdMap([(0, 3, 50)]))
+        with closing(UserNamespace.new("user", uid_map=IdMap([(0, 3, 5)]))) as inner:
+            return list(inner.uid_map)
+
+    with closing(UserNamespace.new("user", uid_map=IdMap([(0, 0, 10)]))) as outer:
+        assert in_child(check) == [(0, 3, 5)]
+
+
+def test_without_proc() -> None:
+    """Without /proc no map can be written, and it is said that it is not there."""
+
+    def check() -> str:
+        hide_proc()
+        with pytest.raises(NamespaceError) as caught:
+            Namespace.new("user")
+        return str(caught.value)
+
+    assert "no /proc is mounted" in in_own_userns(check, "mnt")
