@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import os
+import resource
 import socket
 import struct
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
+from provoking import _SYSCALLS, _install, _load, _return_where
 from support import identity, in_child, own_all
 from watching import unchanged
 
@@ -22,6 +24,8 @@ from pynamespaces import (
     TypeLike,
     setns,
 )
+
+_RET_KILL_PROCESS = 0x80000000
 
 T = TypeVar("T")
 Kind = TypeVar("Kind", bound=Namespace)
@@ -115,3 +119,11 @@ def loopback_is_up(net: NetNamespace) -> bool:
 def numbers(error: OSError) -> tuple[str, str]:
     """Return errno and call of an error, by name."""
     return errno.errorcode[error.errno or 0], getattr(error, "syscall", "")
+
+
+def kill_calls(name: str) -> None:
+    """Have the kernel kill whoever makes a system call, and no other, for good."""
+    program = _load(0) + _return_where(_SYSCALLS[name], _RET_KILL_PROCESS)
+    # Where no one looks, there is no core dump of the memory that others share.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _install(program)

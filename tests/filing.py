@@ -59,7 +59,11 @@ def fresh_mounts(owned: bool) -> Iterator[tuple[MountNamespace, UserNamespace | 
             yield namespace, None
         return
     with closing(NamespaceSet.new("user", "mnt")) as made:
-        yield made["mnt"], made["user"]
+        with (
+            closing(Namespace.from_fd(made["mnt"], "mnt")) as namespace,
+            closing(Namespace.from_fd(made["user"], "user")) as owner,
+        ):
+            yield namespace, owner
 
 
 @pytest.fixture(params=["owned", "powerful"])

@@ -3,13 +3,19 @@
 import os
 import socket
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from typing import Final
 
 from support import own_all
 
-from pynamespaces import NetNamespace
+from pynamespaces import (
+    MountNamespace,
+    Namespace,
+    NamespaceSet,
+    NetNamespace,
+    UtsNamespace,
+)
 
 PATIENCE: Final = 20.0
 """How long what must come may take, in seconds."""
@@ -30,8 +36,8 @@ class Watcher:
     def _look(self) -> None:
         for task in os.listdir("/proc/self/task"):
             for link, home in self._home.items():
-                # A thread that has just ended has none.
-                with suppress(FileNotFoundError, ProcessLookupError):
+                # A thread that has just ended has none, or may not be looked into.
+                with suppress(FileNotFoundError, ProcessLookupError, PermissionError):
                     found = os.readlink(f"/proc/self/task/{task}/ns/{link}")
                     if found != home:
                         self.strangers.add(found)
@@ -69,6 +75,39 @@ def nobody_leaves() -> Iterator[Watcher]:
     with watcher.watching():
         yield watcher
     assert watcher.strangers == set()
+
+
+class Places:
+    """A namespace of each kind that something is reached in."""
+
+    def __init__(self) -> None:
+        with closing(NamespaceSet.new("user", "mnt", "net", "uts")) as made:
+            self.mnt: MountNamespace = Namespace.from_fd(made["mnt"], "mnt")
+            self.net: NetNamespace = Namespace.from_fd(made["net"], "net")
+            self.uts: UtsNamespace = Namespace.from_fd(made["uts"], "uts")
+
+    def close(self) -> None:
+        """Close all of them."""
+        for namespace in (self.mnt, self.net, self.uts):
+            namespace.close()
+
+
+ACTS: dict[str, Callable[[Places], object]] = {
+    "socket": lambda places: places.net.socket().close(),
+    "server": lambda places: places.net.create_server(("", 0)).close(),
+    "cookie": lambda places: places.net.cookie,
+    "open": lambda places: os.close(places.mnt.open("/")),
+    "hostname": lambda places: places.uts.hostname,
+    "own socket": lambda _: Namespace.current("net").socket().close(),
+    "own open": lambda _: os.close(Namespace.current("mnt").open("/")),
+    "own hostname": lambda _: Namespace.current("uts").hostname,
+}
+"""What is done in them by a helper task; and in the caller's own."""
+
+
+def count_open() -> int:
+    """Return how many descriptors are open."""
+    return len(os.listdir("/proc/self/fd"))
 
 
 def is_of(sock: socket.socket, net: NetNamespace) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from creating import children, descriptors, nothing_happens
-from holding import become_root, holder, in_own_userns
+from holding import Holder, become_root, in_own_userns
 from provoking import CAP_SYS_ADMIN, another_process, drop_capabilities, libc
 from support import in_child
 from targets import restore_power
@@ -19,6 +19,7 @@ from pynamespaces import (
     IdMap,
     IrreversibleError,
     Namespace,
+    NamespaceError,
     NamespacePermissionError,
     UserNamespace,
     setns,
@@ -206,13 +207,27 @@ def test_pending_pid_namespace() -> None:
     assert in_own_userns(check, "pid") == 1
 
 
-def test_in_other_pid_namespace() -> None:
+@pytest.mark.tier("root", "userns")
+def test_in_other_pid_namespace(target: Holder) -> None:
     """Where the next child is in another pid namespace, it is found in this /proc."""
+    with closing(UserNamespace.new("user")) as made:
+        with closing(Namespace.from_pid(target.pid, "pid")) as pid, pid:
+            assert maps_of(made) == ([(0, UID, 1)], [(0, GID, 1)])
 
-    def check() -> Maps:
-        with holder("pid") as inside, closing(UserNamespace.new("user")) as made:
-            with closing(Namespace.from_pid(inside.pid, "pid")) as pid:
-                with pid:
-                    return maps_of(made)
 
-    assert in_own_userns(check) == ([(0, 0, 1)], [(0, 0, 1)])
+def test_proc_of_other_pid_namespace() -> None:
+    """Where ids are another's in this /proc, no other process's map is told."""
+
+    def check() -> tuple[Maps | str, bool]:
+        before = descriptors(), children()
+        told: Maps | str
+        with closing(UserNamespace.new("user")) as made:
+            try:
+                told = maps_of(made)
+            except NamespaceError as error:
+                told = type(error).__name__
+        return told, (descriptors(), children()) == before
+
+    told, clean = in_own_userns(check, "pid")
+    assert clean
+    assert told in (([(0, 0, 1)], [(0, 0, 1)]), "NoSuchNamespaceError")

@@ -39,30 +39,32 @@ def test_links_stay_inside(tree: Tree, target: Callable[[Path], str]) -> None:
     assert tree.read("link") == INSIDE
     assert tree.read("directory/second") == INSIDE
     assert contents(tree.namespace.open(f"{UP}{tree.folder}/link")) == INSIDE
-    assert contents(tree.namespace.open(target(tree.folder / "x/.."))) == INSIDE
 
 
 MAGIC: list[Callable[[int], str]] = [
     lambda fd: "/proc/self/root",
-    lambda fd: f"/proc/{os.getpid()}/root",
     lambda fd: "/proc/self/cwd",
-    lambda fd: "/proc/1/cwd",
     lambda fd: f"/proc/self/fd/{fd}",
-    lambda fd: f"/proc/{os.getpid()}/fd/{fd}",
-    lambda fd: f"/proc/{os.getpid()}/task/{os.getpid()}/fd/{fd}",
     lambda fd: "/proc/self/exe",
     lambda fd: "/proc/self/ns/mnt",
+    lambda fd: "/proc/thread-self/root",
     lambda fd: "/dev/fd/0",
 ]
-magic = pytest.mark.parametrize("path", MAGIC, ids=lambda path: path(3)[1:])
+OTHERS: list[Callable[[int], str]] = [
+    lambda fd: "/proc/1/cwd",
+    lambda fd: f"/proc/{os.getpid()}/root",
+    lambda fd: f"/proc/{os.getpid()}/fd/{fd}",
+    lambda fd: f"/proc/{os.getpid()}/task/{os.getpid()}/cwd",
+]
+"""Those of processes that the caller may not look into, seen from there."""
 
 
-@magic
+@pytest.mark.parametrize("path", MAGIC + OTHERS, ids=lambda path: path(3)[6:])
 @pytest.mark.parametrize("way", ["directly", "by a link", "beyond"])
 def test_magic_links_are_refused(
     tree: Tree, path: Callable[[int], str], way: str
 ) -> None:
-    """What could lead to the caller's own files is refused, also at the end of links."""
+    """What could lead to the caller's own files is refused, also behind links."""
     outside = os.open(tree.folder, os.O_PATH)
     wanted = path(outside)
     try:
@@ -71,12 +73,14 @@ def test_magic_links_are_refused(
             wanted = str(tree.folder / "link")
         elif way == "beyond":
             wanted += "/file"
-        with pytest.raises(SystemCallError, match="lead out") as caught:
+        with pytest.raises(SystemCallError) as caught:
             tree.namespace.open(wanted)
-        assert (caught.value.errno, caught.value.syscall) == (errno.ELOOP, "openat2")
-        assert caught.value.filename == wanted
     finally:
         os.close(outside)
+    assert (caught.value.syscall, caught.value.filename) == ("openat2", wanted)
+    if path in MAGIC or caught.value.errno != errno.EACCES:
+        assert caught.value.errno == errno.ELOOP
+        assert "lead out" in str(caught.value)
 
 
 @pytest.mark.parametrize("flags", [os.O_PATH | os.O_NOFOLLOW, os.O_NOFOLLOW])
@@ -148,7 +152,7 @@ def test_chrooted_caller(tree: Tree) -> None:
 
 
 def test_chrooted_caller_without_power(tmp_path: Path) -> None:
-    """Without power over its own namespace, a chrooted caller's own root is the root."""
+    """Without power over its namespace, a chrooted caller's own root is the root."""
     need_own_user()
     (tmp_path / "file").write_bytes(OUTSIDE)
     (tmp_path / "folder").mkdir()

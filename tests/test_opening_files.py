@@ -3,17 +3,17 @@
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from containers import MARKER, Container, bwrap, container
 from filing import INSIDE, OUTSIDE, Tree, contents, tree
-from support import TIER, in_child
+from support import in_child
 from watching import unchanged
 
-from pynamespaces import ClosedNamespaceError, Namespace, NamespacePermissionError
+from pynamespaces import ClosedNamespaceError, Namespace
 
 __all__ = ["container", "tree"]
 

@@ -47,6 +47,12 @@ HELPERS = """
 """
 
 
+@pytest.fixture(autouse=True)
+def _own_project(pytester: pytest.Pytester) -> None:
+    """Keep our settings out: the temporary folder may be inside our own project."""
+    pytester.makeini("[pytest]")
+
+
 @pytest.fixture
 def run(pytester: pytest.Pytester) -> "Run":
     """Give what runs a file of tests in a pytest of its own."""

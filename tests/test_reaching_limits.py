@@ -1,75 +1,25 @@
-"""Helper tasks that fail, at limits or killed, and what thousands of them leave."""
+"""Helper tasks at the limits of a process, and what thousands of them leave."""
 
 import ctypes
 import errno
-import fcntl
 import os
 import resource
-import signal
-import socket
-import struct
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 
 import pytest
-from provoking import (
-    CAP_SYS_CHROOT,
-    closed_fd,
-    drop_capabilities,
-    give_up_root,
-    hand_over_calls,
-)
-from reaching import PATIENCE, data_size, mappings
+from provoking import closed_fd, drop_capabilities, give_up_root
+from reaching import ACTS, Places, count_open, data_size, mappings
 from support import in_child
 from targets import PR_SET_DUMPABLE
 from veth import Pair, net, pair
 
-from pynamespaces import (
-    MountNamespace,
-    Namespace,
-    NamespaceLimitError,
-    NamespaceSet,
-    NetNamespace,
-    SystemCallError,
-    UtsNamespace,
-)
+from pynamespaces import NamespaceLimitError
 
 __all__ = ["net", "pair"]
 
-PR_GET_DUMPABLE = 3
-_RECEIVE = 0xC0502100
-
 libc = ctypes.CDLL(None, use_errno=True)
-
-
-class Places:
-    """A namespace of each kind that something is reached in."""
-
-    def __init__(self) -> None:
-        with closing(NamespaceSet.new("user", "mnt", "net", "uts")) as made:
-            self.mnt: MountNamespace = Namespace.from_fd(made["mnt"], "mnt")
-            self.net: NetNamespace = Namespace.from_fd(made["net"], "net")
-            self.uts: UtsNamespace = Namespace.from_fd(made["uts"], "uts")
-
-
-ACTS: dict[str, Callable[[Places], object]] = {
-    "socket": lambda places: places.net.socket(),
-    "server": lambda places: places.net.create_server(("", 0)),
-    "cookie": lambda places: places.net.cookie,
-    "open": lambda places: os.close(places.mnt.open("/")),
-    "hostname": lambda places: places.uts.hostname,
-    "own socket": lambda _: Namespace.current("net").socket(),
-    "own open": lambda _: os.close(Namespace.current("mnt").open("/")),
-    "own hostname": lambda _: Namespace.current("uts").hostname,
-}
 acts = pytest.mark.parametrize("act", ACTS.values(), ids=ACTS)
-
-
-def count_open() -> int:
-    """Return how many descriptors are open."""
-    return len(os.listdir("/proc/self/fd"))
 
 
 def free_descriptors(count: int) -> None:
@@ -80,10 +30,21 @@ def free_descriptors(count: int) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (lowest + count, hard))
 
 
+def is_refused(act: Callable[[], object]) -> bool:
+    """Return whether an act is refused, for want of descriptors."""
+    try:
+        act()
+    except NamespaceLimitError as error:
+        if error.errno != errno.EMFILE or "RLIMIT_NOFILE" not in str(error):
+            raise
+        return True
+    return False
+
+
 @acts
 @pytest.mark.parametrize("powerful", [True, False])
 def test_few_descriptors(act: Callable[[Places], object], powerful: bool) -> None:
-    """With too few descriptors it says so, whatever it lacks them for, and keeps none."""
+    """With too few descriptors it says so, and keeps none of those it had."""
 
     def ask() -> list[bool]:
         places = Places()
@@ -94,14 +55,7 @@ def test_few_descriptors(act: Callable[[Places], object], powerful: bool) -> Non
         worked = []
         for count in range(8):
             free_descriptors(count)
-            try:
-                act(places)
-            except NamespaceLimitError as error:
-                assert error.errno == errno.EMFILE
-                assert "RLIMIT_NOFILE" in (error.hint or "")
-                worked.append(False)
-            else:
-                worked.append(True)
+            worked.append(not is_refused(lambda: act(places)))
             free_descriptors(50)
             assert count_open() == before
         return worked
@@ -130,88 +84,6 @@ def test_no_more_processes(act: Callable[[Places], object]) -> None:
     assert (caught.value.errno, caught.value.syscall) == (errno.EAGAIN, "clone")
 
 
-def kill_at_setns(act: Callable[[], object]) -> None:
-    """Act, and have another thread kill the helper task when it is to enter."""
-    signal.alarm(int(PATIENCE))
-    ready = threading.Event()
-    listener: list[int] = []
-
-    def kill() -> None:
-        ready.wait()
-        notice = bytearray(80)
-        fcntl.ioctl(listener[0], _RECEIVE, notice)
-        _, helper = struct.unpack_from("QI", notice)
-        assert helper != os.getpid()
-        os.kill(helper, signal.SIGKILL)
-
-    with ThreadPoolExecutor(1) as pool:
-        killed = pool.submit(kill)
-        listener.append(hand_over_calls("setns"))
-        ready.set()
-        try:
-            act()
-        finally:
-            killed.result()
-            os.close(listener[0])
-
-
-@acts
-def test_helper_is_killed(act: Callable[[Places], object]) -> None:
-    """That the helper task was killed is told, and nothing is left of it."""
-
-    def ask() -> None:
-        places = Places()
-        act(places)
-        before = count_open()
-        with pytest.raises(SystemCallError, match="has been killed") as caught:
-            kill_at_setns(lambda: act(places))
-        assert caught.value.errno == errno.ECANCELED
-        assert caught.value.syscall == "setns"
-        del caught
-        assert count_open() == before
-        with pytest.raises(ChildProcessError):
-            os.waitpid(-1, os.WNOHANG)
-
-    in_child(ask)
-
-
-@pytest.mark.tier("root")
-def test_dumpable_stays() -> None:
-    """A helper task in another user's user namespace leaves the caller dumpable."""
-
-    def ask() -> None:
-        with closing(foreign_mounts()) as foreign:
-            assert foreign.owner().owner_uid == 65534
-            # Without it, the way in leads through the user namespace.
-            drop_capabilities(CAP_SYS_CHROOT)
-            assert libc.prctl(PR_GET_DUMPABLE) == 1
-            os.close(foreign.open("/"))
-            assert libc.prctl(PR_GET_DUMPABLE) == 1
-
-    in_child(ask)
-
-
-def foreign_mounts() -> MountNamespace:
-    """Open a mount namespace that an ordinary user has made."""
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        pid = os.fork()
-        if pid == 0:
-            try:
-                give_up_root()
-                libc.prctl(PR_SET_DUMPABLE, 1)
-                made = NamespaceSet.new("user", "mnt")
-                socket.send_fds(theirs, [b"!"], [made["mnt"].fileno()])
-            finally:
-                os._exit(0)
-        _, fds, _, _ = socket.recv_fds(ours, 1, 1)
-        os.waitpid(pid, 0)
-    try:
-        return Namespace.from_fd(fds[0], "mnt")
-    finally:
-        os.close(fds[0])
-
-
 TIMES = 2000
 
 
@@ -231,8 +103,8 @@ def test_thousands_leave_nothing(pair: Pair) -> None:
         make(TIMES // 2)
         assert (count_open(), mappings(), threading.active_count()) == before
         assert len(os.listdir("/proc/self/task")) == 1
-        # A page for each would be 8 MiB.
-        assert data_size() - size < 1 << 20
+        # Python takes its memory 1 MiB at a time; a page for each would be 8 MiB.
+        assert data_size() - size < 2 << 20
         with pytest.raises(ChildProcessError):
             os.waitpid(-1, os.WNOHANG)
 

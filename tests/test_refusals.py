@@ -15,8 +15,10 @@ from provoking import (
     own_user,
 )
 from refusals_of_creating import CREATING, pretend
+from refusals_of_helping import HELPING
 from refusals_of_mounting import MOUNTING
 from refusals_of_opening import OPENING
+from refusals_of_reaching import REACHING
 from refusals_of_setns import POWER, SETNS, Case
 from support import in_child
 
@@ -31,7 +33,7 @@ from pynamespaces._refusals import from_errno
 from pynamespaces._table import TABLE, Row
 from pynamespaces._types import NamespaceType
 
-CASES = [*SETNS, *CREATING, *MOUNTING, *OPENING]
+CASES = [*SETNS, *CREATING, *HELPING, *MOUNTING, *OPENING, *REACHING]
 ROWS = {row.name: row for row in TABLE}
 
 

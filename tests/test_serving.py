@@ -42,7 +42,7 @@ def test_server(net: NetNamespace, arguments: dict[str, bool]) -> None:
     """A server is set up as by socket.create_server, in that namespace."""
     with (
         net.create_server(("", 0), **arguments) as server,
-        socket.create_server(("", 0), **arguments) as known,  # type: ignore[arg-type]
+        socket.create_server(("", 0), **arguments) as known,
     ):
         assert type(server) is socket.socket
         assert (server.family, server.type) == (known.family, known.type)

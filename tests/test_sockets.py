@@ -3,7 +3,7 @@
 import errno
 import os
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 
 import pytest
@@ -41,7 +41,7 @@ POWERFUL = [
 """What takes CAP_NET_RAW over the namespace."""
 
 
-def names(kinds: list[tuple[int, int, int]]) -> list[str]:
+def names(kinds: Sequence[tuple[int, int, int]]) -> list[str]:
     """Name kinds of sockets in the names of tests."""
     return [f"{kind[0]!s}-{kind[1]!s}-{kind[2]}" for kind in kinds]
 

@@ -42,8 +42,12 @@ def fresh_pair(owned: bool) -> Iterator[Pair]:
             yield Pair(near, far)
         return
     with closing(NamespaceSet.new("user", "net")) as made:
-        with closing(Namespace.new("net", owner=made["user"])) as far:
-            yield Pair(made["net"], far)
+        with (
+            closing(Namespace.from_fd(made["user"], "user")) as owner,
+            closing(Namespace.from_fd(made["net"], "net")) as near,
+            closing(Namespace.new("net", owner=owner)) as far,
+        ):
+            yield Pair(near, far)
 
 
 @contextmanager

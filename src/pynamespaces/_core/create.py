@@ -1,9 +1,10 @@
 """Fresh namespaces: the caller stays where it is, and no process is left behind."""
 
+import errno
 import math
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from .._lib import lib, new_creation
@@ -16,6 +17,7 @@ _T = NamespaceType
 _BILLION: Final = 10**9
 _CLOCKS: Final = ("monotonic", "boottime")
 _LONGEST_NAME: Final = 64
+_NOTHING: Final = -1
 
 NO_OWNER: Final = -1
 
@@ -62,22 +64,22 @@ def fresh(plan: Plan) -> list[int]:
         creation.uid_map, creation.gid_map = lines[0] or b"", lines[1] or b""
 
     sys.audit("pynamespaces.clone3", plan.types)
-    result = lib.pyns_create(creation)
-    if result < 0:
-        raise refusal(result, plan.types)
-    fds = list(creation.fds)[: len(plan.types)]
-    if _T.USER in plan.types and not by_itself:
-        _map(fds, plan.types.index(_T.USER), uids, gids)
-    return fds
-
-
-def _map(fds: Sequence[int], user: int, uids: IdMap, gids: IdMap) -> None:
+    creation.fds = [_NOTHING] * len(creation.fds)
     try:
-        maps.write_maps(fds[user], uids, gids)
+        # Again where a signal has ended the task; Python handles it in between.
+        while (result := lib.pyns_create(creation)) == -errno.EINTR:
+            pass
+        if result < 0:
+            raise refusal(result, plan.types)
+        fds = list(creation.fds)[: len(plan.types)]
+        if _T.USER in plan.types and not by_itself:
+            maps.write_maps(fds[plan.types.index(_T.USER)], uids, gids)
     except BaseException:
-        for fd in fds:
-            os.close(fd)
+        for fd in creation.fds:
+            if fd != _NOTHING:
+                os.close(fd)
         raise
+    return fds
 
 
 def _refuse_contradictions(plan: Plan) -> None:

@@ -18,7 +18,7 @@ from .._lib import read_name as _read_name
 from .._types import NamespaceType
 from ..lowlevel._arguments import INT_MAX, Descriptor, check, descriptor, in_range
 from . import reach
-from .outcomes import refusal
+from .tasks import run, run_for_descriptor
 
 _T = NamespaceType
 _INT_MIN: Final = -(2**31)
@@ -26,20 +26,14 @@ _OFFSETS_SIZE: Final = 128
 _BILLION: Final = 10**9
 
 
-def _check(
-    result: int, type: NamespaceType, filename: str | bytes | None = None
-) -> int:
-    if result < 0:
-        raise refusal(result, (type,), filename)
-    return result
-
-
 def open_socket(netns: int, family: int, type: int, proto: int) -> int:
     """Make a socket in a network namespace; the descriptor is the caller's."""
     for name, value in (("family", family), ("type", type), ("proto", proto)):
         in_range(name, value, _INT_MIN, INT_MAX)
     sys.audit("pynamespaces.setns", (_T.NET,))
-    return _check(lib.pyns_socket_in(netns, family, type, proto), _T.NET)
+    return run_for_descriptor(
+        lambda fd: lib.pyns_socket_in(netns, family, type, proto, fd), _T.NET
+    )
 
 
 def open_file(mntns: int, path: reach.Path, flags: int, mode: int) -> int:
@@ -53,8 +47,10 @@ def open_file(mntns: int, path: reach.Path, flags: int, mode: int) -> int:
     # openat2(2) refuses a mode where nothing is made.
     makes = flags & os.O_CREAT or flags & os.O_TMPFILE == os.O_TMPFILE
     sys.audit("pynamespaces.setns", (_T.MNT,))
-    result = lib.pyns_open_in(mntns, encoded, flags, mode if makes else 0)
-    return _check(result, _T.MNT, name)
+    mode = mode if makes else 0
+    return run_for_descriptor(
+        lambda fd: lib.pyns_open_in(mntns, encoded, flags, mode, fd), _T.MNT, name
+    )
 
 
 class Names(NamedTuple):
@@ -68,7 +64,7 @@ def read_names(utsns: int) -> Names:
     """Read host and domain name of a uts namespace."""
     sys.audit("pynamespaces.setns", (_T.UTS,))
     names = new_names()
-    _check(lib.pyns_names_in(utsns, names), _T.UTS)
+    run(lambda: lib.pyns_names_in(utsns, names), _T.UTS)
     host, domain = _read_name(names.host), _read_name(names.domain)
     return Names(os.fsdecode(host), os.fsdecode(domain))
 
@@ -76,8 +72,7 @@ def read_names(utsns: int) -> Names:
 def write_name(utsns: int, name: bytes, *, is_domain: bool) -> None:
     """Set host or domain name of a uts namespace."""
     sys.audit("pynamespaces.setns", (_T.UTS,))
-    result = lib.pyns_set_name_in(utsns, int(is_domain), name, len(name))
-    _check(result, _T.UTS)
+    run(lambda: lib.pyns_set_name_in(utsns, int(is_domain), name, len(name)), _T.UTS)
 
 
 def read_offsets(timens: int) -> dict[str, float]:
@@ -86,7 +81,7 @@ def read_offsets(timens: int) -> dict[str, float]:
     if text is None:
         sys.audit("pynamespaces.setns", (_T.TIME,))
         room = new_buffer(_OFFSETS_SIZE)
-        length = _check(lib.pyns_offsets_in(timens, room, _OFFSETS_SIZE), _T.TIME)
+        length = run(lambda: lib.pyns_offsets_in(timens, room, _OFFSETS_SIZE), _T.TIME)
         text = read_buffer(room, length).decode()
     offsets = {}
     for line in text.splitlines():

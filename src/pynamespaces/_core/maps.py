@@ -4,7 +4,7 @@ import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final, NoReturn
+from typing import Final, NamedTuple, NoReturn
 
 from .. import _proc
 from .._lib import lib, new_inhabitant
@@ -27,25 +27,70 @@ def own_line(ids: IdMap, kind: Kind) -> bytes | None:
     return None
 
 
-@contextmanager
-def inhabited(userns: int) -> Iterator[str]:
-    """
-    Keep a helper task in a user namespace; gives its folder in ``/proc``.
+class _Inhabitant(NamedTuple):
+    """A helper task that rests in a user namespace."""
 
-    The maps of a user namespace are read and written by a process that is in it.
+    pid: int
+    proc: int
+    """Its folder in the ``/proc`` that it was born under, opened by O_PATH."""
+
+    def open(self, name: str, flags: int) -> int:
+        """Open one of its files in ``/proc``."""
+        return os.open(name, flags | os.O_CLOEXEC | os.O_NOFOLLOW, dir_fd=self.proc)
+
+
+@contextmanager
+def _inhabited(userns: int, *, fresh: bool) -> Iterator[_Inhabitant]:
+    """
+    Keep a helper task in a user namespace, for its maps to be read and written.
+
+    *fresh*: nobody has been there, so the task need not be kept from anybody.
     """
     inhabitant = new_inhabitant()
-    result = lib.pyns_inhabit(userns, inhabitant)
-    if result < 0:
-        raise refusal(result, _USER)
     try:
-        folder = f"/proc/{inhabitant.pid}"
-        if _identity(f"{folder}/ns/user") != _of_fd(userns):
-            # This /proc is another pid namespace's, and the pid somebody else's there.
-            raise from_errno(errno.ENOENT, "open", _USER, folder)
-        yield folder
+        while (
+            result := lib.pyns_inhabit(userns, int(fresh), inhabitant)
+        ) == -errno.EINTR:
+            pass
+        if result < 0:
+            raise refusal(result, _USER)
+        yield _Inhabitant(inhabitant.pid, inhabitant.proc)
     finally:
         lib.pyns_dismiss(inhabitant)
+
+
+def write_maps(userns: int, uids: IdMap, gids: IdMap) -> None:
+    """
+    Write the maps of a fresh user namespace from its parent.
+
+    By the caller's own power, or else by newuidmap and newgidmap.
+    """
+    with _inhabited(userns, fresh=True) as inhabitant:
+        _write_map(inhabitant, "uid", uids)
+        _write_map(inhabitant, "gid", gids)
+
+
+def _write_map(inhabitant: _Inhabitant, kind: Kind, ids: IdMap) -> None:
+    path = f"/proc/{inhabitant.pid}/{kind}_map"
+    try:
+        _write_whole(inhabitant.open(f"{kind}_map", os.O_WRONLY), ids._written(kind))
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.EACCES):
+            raise from_errno(error.errno or errno.EIO, "write", _USER, path) from None
+    else:
+        return
+    if _identity(f"/proc/{inhabitant.pid}") != _of_fd(inhabitant.proc):
+        # Here /proc is another pid namespace's, and the pid somebody else's there.
+        raise from_errno(errno.ENOENT, "open", _USER, path)
+    _run_newidmap(f"new{kind}map", str(inhabitant.pid), ids._extents(kind))
+
+
+def _write_whole(fd: int, text: bytes) -> None:
+    """Write a file of ``/proc`` by one write(2): the kernel takes it whole or not."""
+    try:
+        os.write(fd, text)
+    finally:
+        os.close(fd)
 
 
 def _identity(path: str) -> tuple[int, int] | None:
@@ -59,39 +104,6 @@ def _identity(path: str) -> tuple[int, int] | None:
 def _of_fd(fd: int) -> tuple[int, int]:
     facts = os.fstat(fd)
     return facts.st_dev, facts.st_ino
-
-
-def write_maps(userns: int, uids: IdMap, gids: IdMap) -> None:
-    """
-    Write the maps of a fresh user namespace from its parent.
-
-    By the caller's own power, or else by newuidmap and newgidmap.
-    """
-    with inhabited(userns) as folder:
-        _write_map(folder, "uid", uids)
-        _write_map(folder, "gid", gids)
-
-
-def _write_map(folder: str, kind: Kind, ids: IdMap) -> None:
-    extents = ids._extents(kind)
-    path = f"{folder}/{kind}_map"
-    try:
-        write_whole(path, ids._written(kind))
-    except OSError as error:
-        if error.errno not in (errno.EPERM, errno.EACCES):
-            raise from_errno(error.errno or errno.EIO, "write", _USER, path) from None
-    else:
-        return
-    _run_newidmap(f"new{kind}map", folder.rpartition("/")[2], extents)
-
-
-def write_whole(path: str, text: bytes) -> None:
-    """Write a file of ``/proc`` by one write(2): the kernel takes it whole or not."""
-    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
-    try:
-        os.write(fd, text)
-    finally:
-        os.close(fd)
 
 
 def _run_newidmap(program: str, pid: str, extents: tuple[Extent, ...]) -> None:
@@ -137,9 +149,13 @@ def become_root(uid: int, gid: int) -> None:
     Nothing else is mapped, and supplementary groups can no longer be changed. See
     :manpage:`user_namespaces(7)`.
     """
-    write_whole("/proc/thread-self/setgroups", b"deny")
-    write_whole("/proc/thread-self/uid_map", f"0 {uid} 1".encode())
-    write_whole("/proc/thread-self/gid_map", f"0 {gid} 1".encode())
+    for name, text in (
+        ("setgroups", "deny"),
+        ("uid_map", f"0 {uid} 1"),
+        ("gid_map", f"0 {gid} 1"),
+    ):
+        path = f"/proc/thread-self/{name}"
+        _write_whole(os.open(path, os.O_WRONLY | os.O_CLOEXEC), text.encode())
 
 
 def read_map(userns: int, kind: Kind) -> IdMap:
@@ -168,8 +184,10 @@ def _read_map(userns: int, kind: Kind) -> str:
     if own is not None and _identity("/proc/thread-self/ns/user") == _of_fd(userns):
         return own
     try:
-        with inhabited(userns) as folder:
-            text = _proc.id_map(folder, kind)
+        with _inhabited(userns, fresh=False) as inhabitant:
+            fd = inhabitant.open(f"{kind}_map", os.O_RDONLY)
+            with open(fd, encoding="ascii") as file:
+                return file.read()
     except SystemCallError:
         # One that the caller is below, or that is somebody else's.
         for pid, _ in seek.find_members(identity):
@@ -177,6 +195,3 @@ def _read_map(userns: int, kind: Kind) -> str:
             if text is not None:
                 return text
         raise
-    if text is None:
-        raise from_errno(errno.ENOENT, "open", _USER, f"/proc/PID/{kind}_map")
-    return text

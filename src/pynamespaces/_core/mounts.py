@@ -19,7 +19,7 @@ from .._types import NamespaceType
 from ..errors import UnsupportedError
 from . import elsewhere, mountinfo, statmount
 from .mountinfo import Mount as Mount
-from .outcomes import refusal
+from .tasks import run_for_descriptor
 
 _T = NamespaceType
 
@@ -70,8 +70,6 @@ def _mount_id(fd: int) -> int | None:
 def _read_inside(fd: int) -> bytes:
     """Read the ``mountinfo`` of a process that entered."""
     sys.audit("pynamespaces.setns", (_T.MNT,))
-    result = lib.pyns_mountinfo_in(fd)
-    if result < 0:
-        raise refusal(result, (_T.MNT,))
-    with open(result, "rb") as file:
+    info = run_for_descriptor(lambda opened: lib.pyns_mountinfo_in(fd, opened), _T.MNT)
+    with open(info, "rb") as file:
         return file.read()

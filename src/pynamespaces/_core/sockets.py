@@ -28,7 +28,8 @@ def make(netns: int, family: int, type: int, proto: int) -> socket.socket:
     fd = elsewhere.open_socket(netns, family, type, proto)
     try:
         return socket.socket(family, type, proto, fileno=fd)
-    except BaseException:
+    except OSError:
+        # Nothing else: an object that was made and then lost has closed it already.
         os.close(fd)
         raise
 

@@ -185,7 +185,8 @@ def join_with_user(targets: list[Target], types: tuple[NamespaceType, ...]) -> N
     fds = new_ints("int", [target.fd for target in targets])
     nstypes = new_ints("int", [target.nstype for target in targets])
     _audit("pynamespaces.setns", types)
-    result = lib.pyns_join(fds, nstypes, len(targets), 1)
+    while (result := lib.pyns_join(fds, nstypes, len(targets), 1)) == -errno.EINTR:
+        pass
     if result < 0:
         raise refusal(result, types)
     result = lib.pyns_join(fds, nstypes, len(targets), 0)

@@ -17,6 +17,8 @@ class TimeNamespace(Namespace, type=NamespaceType.TIME):
 
         In seconds; `Namespace.new` takes the same. A helper task with memory of its
         own reads them, so this takes longer in a large process; no thread is moved.
+        Where this thread's children are due in a fresh time namespace, it is refused
+        (`IrreversibleError`).
 
         Raises:
             NamespacePermissionError: The caller has no power over the namespace.

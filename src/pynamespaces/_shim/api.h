@@ -82,6 +82,7 @@ struct pyns_creation {
 /* A helper task that rests in a user namespace. */
 struct pyns_inhabitant {
     int pid;
+    int proc; /* its folder in /proc, opened by O_PATH */
     void *room;
 };
 
@@ -125,13 +126,13 @@ int pyns_name_to_handle(int fd, unsigned char *handle, int size);
 int pyns_open_by_handle(const unsigned char *handle, int size);
 
 /* inhabit.c */
-int pyns_inhabit(int userns, struct pyns_inhabitant *inhabitant);
+int pyns_inhabit(int userns, int fresh, struct pyns_inhabitant *inhabitant);
 int pyns_dismiss(struct pyns_inhabitant *inhabitant);
 
 /* elsewhere.c: acting in a namespace, by a helper task */
-int pyns_socket_in(int netns, int family, int type, int protocol);
-int pyns_open_in(int mntns, const char *path, int flags, unsigned int mode);
-int pyns_mountinfo_in(int mntns);
+int pyns_socket_in(int netns, int family, int type, int protocol, int *fd);
+int pyns_open_in(int mntns, const char *path, int flags, unsigned int mode, int *fd);
+int pyns_mountinfo_in(int mntns, int *fd);
 int pyns_offsets_in(int timens, char *text, int size);
 int pyns_names_in(int utsns, struct pyns_names *names);
 int pyns_set_name_in(int utsns, int is_domain, const char *name, int length);

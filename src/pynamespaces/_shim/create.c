@@ -10,17 +10,26 @@ struct creation_errand {
 };
 
 /* The kernel takes such a file whole, by one write, or not at all. */
-static int write_own(struct trace *trace, int step, int nstype, const char *path,
+static int write_own(struct trace *trace, int step, int nstype, const char *name,
                      const char *text) {
+    const int flags = O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
     pyns_at(trace, step, nstype);
     size_t length = strlen(text);
     if (length == 0)
         return 0;
-    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    int folder = pyns_open_own_proc();
+    if (folder < 0)
+        return folder;
+    int fd = PYNS_RESULT(openat(folder, name, flags));
+    pyns_close(folder);
     if (fd < 0)
-        return -errno;
-    ssize_t written = write(fd, text, length);
-    int result = written < 0 ? -errno : (size_t)written == length ? 0 : -EIO;
+        return fd;
+    /* Another file could have been mounted on this one. */
+    int result = pyns_is_procfs(fd) == 1 ? 0 : -ENOENT;
+    if (result == 0) {
+        ssize_t written = write(fd, text, length);
+        result = written < 0 ? -errno : (size_t)written == length ? 0 : -EIO;
+    }
     pyns_close(fd);
     return result;
 }
@@ -30,14 +39,11 @@ static int write_maps(struct trace *trace, const struct pyns_creation *what) {
     int result = 0;
     /* Without power outside, a group map may be written only after this. */
     if (what->gid_map[0])
-        result = write_own(trace, PYNS_STEP_SETGROUPS, user, "/proc/self/setgroups",
-                           "deny");
+        result = write_own(trace, PYNS_STEP_SETGROUPS, user, "setgroups", "deny");
     if (result == 0)
-        result = write_own(trace, PYNS_STEP_UID_MAP, user, "/proc/self/uid_map",
-                           what->uid_map);
+        result = write_own(trace, PYNS_STEP_UID_MAP, user, "uid_map", what->uid_map);
     if (result == 0)
-        result = write_own(trace, PYNS_STEP_GID_MAP, user, "/proc/self/gid_map",
-                           what->gid_map);
+        result = write_own(trace, PYNS_STEP_GID_MAP, user, "gid_map", what->gid_map);
     return result;
 }
 
@@ -74,9 +80,10 @@ static int make_tree_private(void) {
     int own = pyns_task_own_namespace(CLONE_NEWNS);
     if (own < 0)
         return own;
+    /* Without CAP_SYS_CHROOT it is refused; then there is no chroot either. */
     int result = PYNS_RESULT(setns(own, CLONE_NEWNS));
     close(own);
-    return result < 0 ? result : pyns_make_root_private();
+    return result < 0 && result != -EPERM ? result : pyns_make_root_private();
 }
 
 static int set_up(struct trace *trace, const struct pyns_creation *what) {
@@ -87,7 +94,7 @@ static int set_up(struct trace *trace, const struct pyns_creation *what) {
     }
     if (result == 0 && what->flags & CLONE_NEWTIME)
         result = write_own(trace, PYNS_STEP_TIME_OFFSETS, CLONE_NEWTIME,
-                           "/proc/self/timens_offsets", what->time_offsets);
+                           "timens_offsets", what->time_offsets);
     if (result == 0 && what->hostname_length >= 0) {
         pyns_at(trace, PYNS_STEP_NAME, CLONE_NEWUTS);
         result =
@@ -100,14 +107,13 @@ static int set_up(struct trace *trace, const struct pyns_creation *what) {
     return result;
 }
 
-static int open_all(struct trace *trace, struct pyns_creation *what) {
-    for (int i = 0; i < what->count; i++) {
+static int open_all(struct trace *trace, const struct pyns_creation *what) {
+    int result = 0;
+    for (int i = 0; i < what->count && result == 0; i++) {
         pyns_at(trace, PYNS_STEP_HOME, what->nstypes[i]);
-        what->fds[i] = pyns_task_own_namespace(what->nstypes[i]);
-        if (what->fds[i] < 0)
-            return what->fds[i];
+        result = pyns_give(trace, pyns_task_own_namespace(what->nstypes[i]));
     }
-    return 0;
+    return result;
 }
 
 static int create(struct trace *trace) {
@@ -128,19 +134,25 @@ static int create(struct trace *trace) {
     return result < 0 ? result : open_all(trace, what);
 }
 
-/* Make what->flags; fds are the caller's to close, and -1 after a failure. */
+/* Make what->flags; the fds are the caller's to close, and -1 after a failure. */
 int pyns_create(struct pyns_creation *what) {
     struct creation_errand errand = {.what = *what};
+    for (int i = 0; i < MAX_TYPES; i++)
+        what->fds[i] = -1;
     if (what->count < 0 || what->count > MAX_TYPES)
         return -EINVAL;
-    for (int i = 0; i < MAX_TYPES; i++)
-        errand.what.fds[i] = -1;
-    int result =
-        pyns_run_task(create, &errand.trace, sizeof(errand), TASK_SHARES_MEMORY);
-    *what = errand.what;
-    for (int i = 0; result < 0 && i < what->count; i++) {
-        pyns_close(what->fds[i]);
-        what->fds[i] = -1;
+    pyns_use(&errand.trace, what->owner);
+    if (what->owner >= 0 || (what->flags & CLONE_NEWUSER && pyns_is_powerful()))
+        errand.trace.style = TASK_APART;
+    int result = pyns_run_task(create, &errand.trace, sizeof(errand));
+    if (result == -EACCES && what->flags & CLONE_NEWUSER &&
+        errand.trace.style == TASK_APART) {
+        /* Root of a user namespace that it has not executed a program in may not write
+         * the files of what is undumpable. */
+        errand = (struct creation_errand){.what = *what};
+        result = pyns_run_task(create, &errand.trace, sizeof(errand));
     }
+    for (int i = 0; result == 0 && i < what->count; i++)
+        what->fds[i] = errand.trace.gives[i];
     return result;
 }

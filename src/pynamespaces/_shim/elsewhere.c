@@ -4,8 +4,9 @@
 #include <sys/socket.h>
 #include <sys/utsname.h>
 
-#define RUN(work, errand) \
-    pyns_run_task(work, &(errand).trace, sizeof(errand), TASK_SHARES_MEMORY)
+#define RUN(work, errand) pyns_run_task(work, &(errand).trace, sizeof(errand))
+#define RUN_GIVING(work, errand, fd) \
+    pyns_run_task_giving(work, &(errand).trace, sizeof(errand), fd)
 
 /* --- sockets --- */
 
@@ -20,14 +21,16 @@ static int make_socket(struct trace *trace) {
     if (result < 0)
         return result;
     pyns_at(trace, PYNS_STEP_SOCKET, CLONE_NEWNET);
-    return PYNS_RESULT(
-        socket(errand->family, errand->type | SOCK_CLOEXEC, errand->protocol));
+    return pyns_give(trace, PYNS_RESULT(socket(errand->family,
+                                               errand->type | SOCK_CLOEXEC,
+                                               errand->protocol)));
 }
 
-int pyns_socket_in(int netns, int family, int type, int protocol) {
+int pyns_socket_in(int netns, int family, int type, int protocol, int *fd) {
     struct socket_errand errand = {
         .netns = netns, .family = family, .type = type, .protocol = protocol};
-    return RUN(make_socket, errand);
+    pyns_use(&errand.trace, netns);
+    return RUN_GIVING(make_socket, errand, fd);
 }
 
 /* --- files --- */
@@ -55,13 +58,20 @@ static int open_file(struct trace *trace) {
     if (result < 0)
         return result;
     pyns_at(trace, PYNS_STEP_OPEN, CLONE_NEWNS);
-    return PYNS_RESULT(syscall(SYS_openat2, AT_FDCWD, errand->path, &errand->how,
-                               sizeof(errand->how)));
+    int fd;
+    /* With ".." in the path, any rename on the machine may make it start again. */
+    for (int tries = 0; tries < 200; tries++) {
+        fd = PYNS_RESULT(syscall(SYS_openat2, AT_FDCWD, errand->path, &errand->how,
+                                 sizeof(errand->how)));
+        if (fd != -EAGAIN)
+            break;
+    }
+    return pyns_give(trace, fd);
 }
 
-/* The calling thread waits, and no signal can end that, so the task must not wait for
- * the other end of a FIFO or the like: O_NONBLOCK, taken back afterwards. */
-int pyns_open_in(int mntns, const char *path, int flags, unsigned int mode) {
+/* What blocks would block the task, so it must not wait for the other end of a FIFO or
+ * the like: O_NONBLOCK, taken back afterwards. */
+int pyns_open_in(int mntns, const char *path, int flags, unsigned int mode, int *fd) {
     int strictly = flags & O_PATH ? 0 : O_NONBLOCK | O_NOCTTY;
     struct open_errand errand = {
         .mntns = mntns,
@@ -69,34 +79,25 @@ int pyns_open_in(int mntns, const char *path, int flags, unsigned int mode) {
         .how = {.flags = (unsigned int)(flags | strictly | O_CLOEXEC),
                 .mode = mode,
                 .resolve = RESOLVE_NO_MAGICLINKS | RESOLVE_IN_ROOT}};
-    int fd = RUN(open_file, errand);
-    if (fd < 0 || !strictly || flags & O_NONBLOCK)
-        return fd;
-    int status = fcntl(fd, F_GETFL);
-    if (status >= 0 && fcntl(fd, F_SETFL, status & ~O_NONBLOCK) >= 0)
-        return fd;
-    int error = errno;
-    close(fd);
-    return -error;
+    pyns_use(&errand.trace, mntns);
+    int result = RUN_GIVING(open_file, errand, fd);
+    if (result < 0 || !strictly || flags & O_NONBLOCK)
+        return result;
+    int status = fcntl(*fd, F_GETFL);
+    if (status >= 0 && fcntl(*fd, F_SETFL, status & ~O_NONBLOCK) >= 0)
+        return 0;
+    result = -errno;
+    close(*fd);
+    *fd = -1;
+    return result;
 }
 
 /* --- what /proc tells of a process, when the task is that process --- */
 
-static int open_own_proc(void) {
-    int folder = open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (folder < 0)
-        return -errno;
-    int is_procfs = pyns_is_procfs(folder);
-    if (is_procfs == 1)
-        return folder;
-    close(folder);
-    return is_procfs < 0 ? is_procfs : -ENOENT;
-}
-
 /* Enter, and open a file of the task in the /proc where it came from. */
 static int open_own_file(struct trace *trace, int fd, int nstype, const char *name) {
     pyns_at(trace, PYNS_STEP_PROC, nstype);
-    int folder = open_own_proc();
+    int folder = pyns_open_own_proc();
     if (folder < 0)
         return folder;
     int result = pyns_task_enter(trace, fd, nstype);
@@ -115,18 +116,21 @@ struct mounts_errand {
 
 static int open_mountinfo(struct trace *trace) {
     struct mounts_errand *errand = (struct mounts_errand *)trace;
-    return open_own_file(trace, errand->mntns, CLONE_NEWNS, "mountinfo");
+    return pyns_give(
+        trace, open_own_file(trace, errand->mntns, CLONE_NEWNS, "mountinfo"));
 }
 
 /* Open a mountinfo that lists a namespace's mounts, and goes on to when read later. */
-int pyns_mountinfo_in(int mntns) {
+int pyns_mountinfo_in(int mntns, int *fd) {
     struct mounts_errand errand = {.mntns = mntns};
-    return RUN(open_mountinfo, errand);
+    pyns_use(&errand.trace, mntns);
+    return RUN_GIVING(open_mountinfo, errand, fd);
 }
 
 struct offsets_errand {
     struct trace trace;
     int timens;
+    int length;
     char text[128];
 };
 
@@ -138,19 +142,21 @@ static int read_offsets(struct trace *trace) {
     /* It speaks of the task, so it is read while there is one. */
     int result = PYNS_RESULT(read(fd, errand->text, sizeof(errand->text)));
     pyns_close(fd);
-    return result;
+    errand->length = result;
+    return result < 0 ? result : 0;
 }
 
 /* Read timens_offsets; returns its length. Takes longer in a large process. */
 int pyns_offsets_in(int timens, char *text, int size) {
-    struct offsets_errand errand = {.timens = timens};
-    int result =
-        pyns_run_task(read_offsets, &errand.trace, sizeof(errand), TASK_OWN_MEMORY);
-    if (result > size)
+    struct offsets_errand errand = {.trace = {.style = TASK_APART}, .timens = timens};
+    pyns_use(&errand.trace, timens);
+    int result = RUN(read_offsets, errand);
+    if (result < 0)
+        return result;
+    if (errand.length > size)
         return -EOVERFLOW;
-    if (result > 0)
-        memcpy(text, errand.text, (size_t)result);
-    return result;
+    memcpy(text, errand.text, (size_t)errand.length);
+    return errand.length;
 }
 
 /* --- host and domain names --- */
@@ -179,6 +185,7 @@ static int read_names(struct trace *trace) {
 
 int pyns_names_in(int utsns, struct pyns_names *names) {
     struct names_errand errand = {.utsns = utsns};
+    pyns_use(&errand.trace, utsns);
     int result = RUN(read_names, errand);
     *names = errand.names;
     return result;
@@ -201,6 +208,7 @@ int pyns_set_name_in(int utsns, int is_domain, const char *name, int length) {
         .utsns = utsns, .is_domain = is_domain, .length = length};
     if (length < 0 || (size_t)length > sizeof(errand.names.host))
         return -EINVAL;
+    pyns_use(&errand.trace, utsns);
     memcpy(is_domain ? errand.names.domain : errand.names.host, name, (size_t)length);
     return RUN(write_name, errand);
 }

@@ -44,18 +44,17 @@ static int join_all(struct trace *trace) {
  * is somebody else's, this process becomes undumpable, as the kernel wants it. */
 int pyns_join(const int *fds, const int *nstypes, int count, int rehearse) {
     struct journey journey = {.count = count};
-    enum task_memory memory = TASK_SHARES_MEMORY;
     if (count < 0 || count > MAX_TYPES)
         return -EINVAL;
     for (int i = 0; i < count; i++) {
         journey.fds[i] = fds[i];
         journey.nstypes[i] = nstypes[i];
-        /* Entering a user namespace may change the memory's dumpable flag as well. */
+        pyns_use(&journey.trace, fds[i]);
         if (nstypes[i] & (CLONE_NEWTIME | CLONE_NEWUSER))
-            memory = TASK_OWN_MEMORY;
+            journey.trace.style = TASK_APART;
     }
     if (rehearse)
-        return pyns_run_task(join_all, &journey.trace, sizeof(journey), memory);
+        return pyns_run_task(join_all, &journey.trace, sizeof(journey));
     struct thread *thread = pyns_self();
     if (!thread)
         return -ENOMEM;

@@ -1,132 +1,203 @@
 /* A helper task: a process of its own that does one thing elsewhere and is gone.
  *
- * It shares the descriptors of this process, so what it opens is ours, and its memory,
- * so it costs the same however large this process is. It has namespaces, root and
- * working directory of its own, so no thread of ours is moved, and it is a process with
- * one thread, so it may enter what a threaded one may not.
+ * It has namespaces, root and working directory of its own, so no thread of ours is
+ * moved, and it is a process with one thread, so it may enter what a threaded one may
+ * not. Most share our memory and descriptors: what they open is ours, and they cost the
+ * same however large this process is.
  *
- * Memory of its own it has for setns(time), which the kernel wants so, and in a user
- * namespace of somebody else's, whose root has power over all processes that are in
- * it. The kernel keeps their memory from that one by making it undumpable; shared, that
- * would be ours.
+ * Whoever has power in a user namespace has it over every process inside, whatever that
+ * is otherwise. So a task that joins one has memory and descriptors of its own, closes
+ * all that it does not need, is undumpable, so that nobody traces it, and sends what it
+ * has opened.
  *
- * It runs with all signals blocked, on a stack of its own, while the calling thread
- * waits (CLONE_VFORK), whose errno and thread-local storage it shares: it must not
- * touch what is there but errno. It sends no signal when it ends, and only the thread
- * that made it can wait for it, so no handler or waiter of the program's is disturbed. */
+ * A sharing task runs on a stack of its own, but with the thread-local storage of the
+ * calling thread: it must not touch what is there but errno. So the calling thread
+ * waits, with all signals blocked, and makes no call meanwhile that could fail.
+ * The task sends no signal when it ends, so no handler or waiter of the program's is
+ * disturbed (but for who waits for any child with __WALL). */
 #include "task.h"
 
+#include <poll.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 
 /* The kernel's signal set; glibc's own functions leave out two signals of its own. */
 #define KERNEL_SIGSET_SIZE (64 / 8)
 
-void pyns_block_signals(uint64_t *before) {
-    uint64_t all = ~(uint64_t)0;
-    syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, before, KERNEL_SIGSET_SIZE);
+uint64_t pyns_block_signals(void) {
+    uint64_t all = ~(uint64_t)0, before;
+    syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, KERNEL_SIGSET_SIZE);
+    return before;
 }
 
-void pyns_restore_signals(const uint64_t *before) {
-    syscall(SYS_rt_sigprocmask, SIG_SETMASK, before, NULL, KERNEL_SIGSET_SIZE);
+void pyns_restore_signals(uint64_t before) {
+    syscall(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, KERNEL_SIGSET_SIZE);
 }
 
-/* A child of this thread may be due in a fresh pid namespace: a helper task would
- * become its init, and end it by ending. */
-int pyns_refuse_to_be_init(struct thread *thread) {
-    int index = pyns_index_of(CLONE_NEWPID);
-    struct stat own_facts, facts;
-    int result = 0;
-    int own = pyns_open_own_surely(thread, index, 0);
-    if (own < 0) /* This kernel may have no such namespaces. */
-        return own == -ENOENT ? 0 : own;
-    int children = pyns_open_own_surely(thread, index, 1);
-    if (children < 0) {
-        close(own);
-        /* Before Linux 6.11 the link is there once there is an init. */
-        return children == -ENOENT ? -PYNS_EINIT : children;
-    }
-    if (fstat(own, &own_facts) < 0 || fstat(children, &facts) < 0)
-        result = -errno;
-    else if (own_facts.st_ino != facts.st_ino &&
-             ioctl(children, NS_GET_TGID_FROM_PIDNS, 1UL) < 0 && errno == ESRCH)
-        result = -PYNS_EINIT;
-    close(own);
-    close(children);
-    return result;
+/* Whether a signal waits to be handled that was not blocked before. */
+static int is_signalled(uint64_t before) {
+    uint64_t pending = 0;
+    syscall(SYS_rt_sigpending, &pending, KERNEL_SIGSET_SIZE);
+    return (pending & ~before) != 0;
 }
 
-static int run(void *argument) {
-    struct task *task = argument;
-    task->result = task->work((struct trace *)task->errand);
-    return 0;
+int pyns_prepare_task(void) {
+    struct thread *thread = pyns_self();
+    if (!thread)
+        return -ENOMEM;
+    thread->last_step = PYNS_STEP_CLONE;
+    thread->last_type = 0;
+    return pyns_refuse_to_be_init(thread);
 }
 
-/* Start it; returns its pid. The kernel gives no namespace flags here: what is to be
- * fresh the work unshares, which old kernels and seccomp filters know best. */
-int pyns_start_task(struct task *task, int (*entry)(void *), int flags) {
-    return PYNS_RESULT(clone(entry, (char *)task + TASK_ROOM, flags, task));
-}
-
-struct task *pyns_new_task(enum task_memory memory) {
-    int sharing = memory == TASK_SHARES_MEMORY ? MAP_PRIVATE : MAP_SHARED;
+static struct task *new_task(enum task_style style) {
+    int sharing = style == TASK_SHARING ? MAP_PRIVATE : MAP_SHARED;
     struct task *task = mmap(NULL, TASK_ROOM, PROT_READ | PROT_WRITE,
                              sharing | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     return task == MAP_FAILED ? NULL : task;
 }
 
 void pyns_free_task(struct task *task) {
+    pyns_close(task->pidfd);
+    pyns_close(task->inbox);
     munmap(task, TASK_ROOM);
 }
 
-void pyns_wait_for_task(int pid) {
-    /* Another waiter may have been quicker (__WALL): it is gone all the same. */
-    while (waitpid(pid, NULL, __WALL) < 0 && errno == EINTR)
+/* Start it; *pid is 0 or more, or -errno. All signals are blocked, in it for ever. The
+ * kernel is given no namespace flags: what is to be fresh the work unshares. */
+struct task *pyns_start_task(task_work *work, int (*entry)(void *),
+                             struct trace *errand, size_t size, int *pid) {
+    int ends[2] = {-1, -1};
+    int is_apart = errand->style == TASK_APART;
+    struct task *task = size > TASK_ERRAND ? NULL : new_task(errand->style);
+    *pid = -ENOMEM;
+    if (!task)
+        return NULL;
+    task->pidfd = -1;
+    task->inbox = -1;
+    if (is_apart &&
+        socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0) {
+        *pid = -errno;
+        return task;
+    }
+    task->work = work;
+    task->result = -ECANCELED; /* What it says if it is killed before it can speak. */
+    task->parent = getpid();
+    task->outbox = ends[1];
+    task->inbox = ends[0];
+    memcpy(task->errand, errand, size);
+    /* CLONE_PIDFD writes here, while the task reads the rest. */
+    int pidfd = -1;
+    int flags = CLONE_PIDFD | (is_apart ? 0 : CLONE_VM | CLONE_FILES);
+    *pid = PYNS_RESULT(clone(entry, (char *)task + TASK_ROOM, flags, task, &pidfd));
+    if (is_apart) /* A sharing one may be using the errno that this would write. */
+        pyns_close(ends[1]);
+    task->pidfd = pidfd;
+    return task;
+}
+
+/* Wait until it has ended, or (rest) has done its work and rests. 0: it has done it.
+ * -ECANCELED: it was killed, or stopped, by whoever could. -EINTR: it takes long, and a
+ * signal waits to be handled. But for a rest, it is gone then. */
+int pyns_await_task(struct task *task, int pid, uint64_t signals, int rest) {
+    struct pollfd end = {.fd = task->pidfd, .events = POLLIN};
+    for (;;) {
+        struct timespec slice = {.tv_nsec = rest ? 500 * 1000 : 20 * 1000 * 1000};
+        long ended = syscall(SYS_ppoll, &end, 1, &slice, NULL, 0);
+        int is_done = __atomic_load_n(&task->done, __ATOMIC_ACQUIRE);
+        if (is_done && rest)
+            return 0;
+        int status = 0, options = __WALL | WUNTRACED | (ended ? 0 : WNOHANG);
+        if (syscall(SYS_wait4, pid, &status, options, NULL) != 0) {
+            if (WIFSTOPPED(status))
+                pyns_end_task(task, pid);
+            return is_done ? 0 : -ECANCELED;
+        }
+        if (is_signalled(signals)) {
+            pyns_end_task(task, pid);
+            return is_done ? 0 : -EINTR;
+        }
+    }
+}
+
+/* End it, wherever it is, and wait for that. By pidfd: another waiter may have been
+ * quicker, and the id be somebody else's. */
+void pyns_end_task(struct task *task, int pid) {
+    syscall(SYS_pidfd_send_signal, task->pidfd, SIGKILL, NULL, 0);
+    while (syscall(SYS_wait4, pid, NULL, __WALL, NULL) < 0 && errno == EINTR)
         ;
 }
 
-static int run_once(struct thread *thread, task_work *work, struct trace *errand,
-                    size_t size, enum task_memory memory) {
-    int vm = memory == TASK_SHARES_MEMORY ? CLONE_VM : 0;
-    struct task *task = pyns_new_task(memory);
-    if (!task)
-        return -ENOMEM;
-    task->work = work;
-    task->result = -ECANCELED; /* What it says if it is killed before it can speak. */
-    errand->memory = memory;
-    memcpy(task->errand, errand, size);
-
-    uint64_t signals;
-    pyns_block_signals(&signals);
-    int pid = pyns_start_task(task, run, CLONE_VFORK | CLONE_FILES | vm);
-    if (pid >= 0)
-        pyns_wait_for_task(pid);
-    pyns_restore_signals(&signals);
-
-    int result = pid < 0 ? pid : task->result;
-    if (pid >= 0) {
-        memcpy(errand, task->errand, size);
-        thread->last_step = errand->step;
-        thread->last_type = errand->nstype;
-    }
-    pyns_free_task(task);
+/* Take over what the task says and gives; what it gives is closed if it failed. */
+int pyns_collect_task(struct task *task, struct trace *errand, size_t size) {
+    memcpy(errand, task->errand, size);
+    int result = task->result;
+    if (errand->style == TASK_APART && result == 0)
+        result = pyns_receive_gifts(task->inbox, errand);
+    else if (errand->style == TASK_APART)
+        errand->gives_count = 0;
+    for (; result < 0 && errand->gives_count > 0; errand->gives_count--)
+        pyns_close(errand->gives[errand->gives_count - 1]);
     return result;
 }
 
-int pyns_run_task(task_work *work, struct trace *errand, size_t size,
-                  enum task_memory memory) {
-    struct thread *thread = pyns_self();
-    if (!thread)
-        return -ENOMEM;
-    thread->last_step = PYNS_STEP_CLONE;
-    thread->last_type = 0;
-    if (size > TASK_ERRAND)
-        return -E2BIG;
-    int result = pyns_refuse_to_be_init(thread);
+static int run(void *argument) {
+    struct task *task = argument;
+    struct trace *errand = (struct trace *)task->errand;
+    if (errand->style == TASK_APART)
+        pyns_retreat(task);
+    int result = task->work(errand);
+    if (result == 0 && errand->style == TASK_APART)
+        result = pyns_send_gifts(task);
+    task->result = result;
+    __atomic_store_n(&task->done, 1, __ATOMIC_RELEASE);
+    return 0;
+}
+
+static int run_once(struct thread *thread, task_work *work, struct trace *errand,
+                    size_t size) {
+    int pid;
+    if (errand->style == TASK_APART) {
+        int refused = pyns_refuse_to_set_clocks(thread);
+        if (refused < 0)
+            return refused;
+    }
+    uint64_t signals = pyns_block_signals();
+    struct task *task = pyns_start_task(work, run, errand, size, &pid);
+    int result = pid;
+    if (pid >= 0) {
+        result = pyns_await_task(task, pid, signals, 0);
+        if (result < 0)
+            task->result = result;
+        result = pyns_collect_task(task, errand, size);
+        thread->last_step = errand->step;
+        thread->last_type = errand->nstype;
+    }
+    if (task)
+        pyns_free_task(task);
+    pyns_restore_signals(signals);
+    return result;
+}
+
+/* Run it; what it gives is in *errand, and nothing if it failed. */
+int pyns_run_task(task_work *work, struct trace *errand, size_t size) {
+    int result = pyns_prepare_task();
     if (result < 0)
         return result;
-    result = run_once(thread, work, errand, size, memory);
-    if (result == TASK_FOREIGN)
-        result = run_once(thread, work, errand, size, TASK_OWN_MEMORY);
+    struct thread *thread = pyns_self();
+    result = run_once(thread, work, errand, size);
+    if (result == TASK_FOREIGN) {
+        errand->style = TASK_APART;
+        result = run_once(thread, work, errand, size);
+    }
+    return result;
+}
+
+/* Run what gives one descriptor, which is in *fd before anything else can happen. */
+int pyns_run_task_giving(task_work *work, struct trace *errand, size_t size, int *fd) {
+    int result = pyns_run_task(work, errand, size);
+    *fd = result == 0 && errand->gives_count == 1 ? errand->gives[0] : -1;
     return result;
 }

@@ -4,25 +4,31 @@
 
 #include "thread.h"
 
-enum task_memory {
-    TASK_SHARES_MEMORY, /* costs the same in a large process as in a small one */
-    TASK_OWN_MEMORY,    /* for setns(time), and other people's user namespaces */
+enum task_style {
+    /* Memory and descriptors are this process's: it costs the same in a large one. */
+    TASK_SHARING,
+    /* It has its own, and nobody may look into it: for user namespaces that others are
+     * in or have power over, and for setns(time), where the kernel wants it so. */
+    TASK_APART,
 };
 
-/* How far a helper task came; the first member of what it is given to do. */
+/* The answer of work that would have to be done apart; nothing is done yet. */
+#define TASK_FOREIGN (-5000) /* below -errno and the PYNS_E numbers */
+
+/* The first member of what a helper task is given to do. */
 struct trace {
-    int step; /* enum pyns_step */
+    enum task_style style;
+    int uses[MAX_TYPES]; /* the descriptors that it needs, from the caller */
+    int uses_count;
+    int step; /* how far it came: enum pyns_step */
     int nstype;
-    enum task_memory memory;
+    int gives[MAX_TYPES]; /* the descriptors that it leaves, for the caller */
+    int gives_count;
 };
 
-/* What a helper task runs: >= 0 or -errno. It has the caller's descriptors and may
- * leave some there. It must not touch the record of the calling thread. */
+/* What a helper task runs: 0 or -errno. It must not touch the record of the calling
+ * thread. */
 typedef int task_work(struct trace *errand);
-
-/* The answer of work that would have to have memory of its own; nothing is done yet.
- * Above every errno. */
-#define TASK_FOREIGN (-5000)
 
 /* One mapping: the task's record at the bottom, its stack from the top. */
 #define TASK_ROOM 65536
@@ -31,28 +37,45 @@ typedef int task_work(struct trace *errand);
 struct task {
     task_work *work;
     int result;
-    int parent; /* an inhabitant ends with the thread that made it */
-    int ready;  /* an inhabitant has come to rest; or has failed */
+    int done;    /* the work is; or an inhabitant has come to rest */
+    int parent;
+    int pidfd;
+    int outbox; /* apart: where it sends what it gives */
+    int inbox;  /* and where that arrives */
     _Alignas(16) unsigned char errand[TASK_ERRAND];
 };
 
-/* task.c */
-void pyns_block_signals(uint64_t *before);
-void pyns_restore_signals(const uint64_t *before);
-int pyns_refuse_to_be_init(struct thread *thread);
-struct task *pyns_new_task(enum task_memory memory);
+/* task.c: in the calling thread */
+uint64_t pyns_block_signals(void);
+void pyns_restore_signals(uint64_t before);
+int pyns_prepare_task(void);
+int pyns_run_task(task_work *work, struct trace *errand, size_t size);
+int pyns_run_task_giving(task_work *work, struct trace *errand, size_t size, int *fd);
+struct task *pyns_start_task(task_work *work, int (*entry)(void *),
+                             struct trace *errand, size_t size, int *pid);
+int pyns_await_task(struct task *task, int pid, uint64_t signals, int rest);
+void pyns_end_task(struct task *task, int pid);
+int pyns_collect_task(struct task *task, struct trace *errand, size_t size);
 void pyns_free_task(struct task *task);
-int pyns_start_task(struct task *task, int (*entry)(void *), int flags);
-void pyns_wait_for_task(int pid);
-int pyns_run_task(task_work *work, struct trace *errand, size_t size,
-                  enum task_memory memory);
+
+/* due.c */
+int pyns_refuse_to_be_init(struct thread *thread);
+int pyns_refuse_to_set_clocks(struct thread *thread);
+int pyns_is_powerful(void);
+
+/* apart.c: the first two in the helper task */
+void pyns_retreat(struct task *task);
+int pyns_send_gifts(const struct task *task);
+int pyns_receive_gifts(int channel, struct trace *errand);
 
 /* within.c: for the work, in the helper task */
 void pyns_at(struct trace *trace, int step, int nstype);
+void pyns_use(struct trace *trace, int fd);
+int pyns_give(struct trace *trace, int fd);
+int pyns_open_own_proc(void);
 int pyns_task_own_namespace(int nstype);
 int pyns_task_enter_userns(struct trace *trace, int fd);
 int pyns_task_enter(struct trace *trace, int fd, int nstype);
-int pyns_is_own_creation(int userns);
 
 /* syscalls.c */
 int pyns_make_root_private(void);

@@ -6,6 +6,33 @@ void pyns_at(struct trace *trace, int step, int nstype) {
     trace->nstype = nstype;
 }
 
+/* Before it runs: it will need this descriptor. */
+void pyns_use(struct trace *trace, int fd) {
+    if (fd >= 0 && trace->uses_count < MAX_TYPES)
+        trace->uses[trace->uses_count++] = fd;
+}
+
+/* Leave a descriptor for the caller; or pass on -errno. */
+int pyns_give(struct trace *trace, int fd) {
+    if (fd < 0)
+        return fd;
+    trace->gives[trace->gives_count++] = fd;
+    return 0;
+}
+
+/* Open the task's own folder in /proc, if that is one: whoever made the mount namespace
+ * where the caller is may have put another thing in its place. */
+int pyns_open_own_proc(void) {
+    int folder = open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (folder < 0)
+        return -errno;
+    int is_procfs = pyns_is_procfs(folder);
+    if (is_procfs == 1)
+        return folder;
+    close(folder);
+    return is_procfs < 0 ? is_procfs : -ENOENT;
+}
+
 /* Open one of the helper task's namespaces; of time, where its children are born. */
 int pyns_task_own_namespace(int nstype) {
     const struct type_facts *facts = &pyns_types[pyns_index_of(nstype)];
@@ -18,52 +45,31 @@ int pyns_task_own_namespace(int nstype) {
         if (fd >= 0)
             return fd;
     }
-    int folder = open("/proc/self/ns", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    int folder = pyns_open_own_proc();
     if (folder < 0)
-        return -errno;
-    int fd = PYNS_RESULT(openat(folder, for_children ? facts->child_link : facts->link,
-                                O_RDONLY | O_CLOEXEC));
+        return folder;
+    char path[32] = "ns/";
+    strcat(path, for_children ? facts->child_link : facts->link);
+    int fd = PYNS_RESULT(openat(folder, path, O_RDONLY | O_CLOEXEC));
     close(folder);
     return fd;
 }
 
-static int is_same(int one, int other) {
-    struct stat facts, other_facts;
-    return fstat(one, &facts) == 0 && fstat(other, &other_facts) == 0 &&
-           facts.st_ino == other_facts.st_ino && facts.st_dev == other_facts.st_dev;
-}
-
 /* Whether the calling task is in that namespace. */
 static int is_there(int fd, int nstype) {
+    struct stat own_facts, facts;
     int own = pyns_task_own_namespace(nstype);
-    int same = own >= 0 && is_same(own, fd);
-    pyns_close(own);
+    if (own < 0)
+        return 0;
+    int same = fstat(own, &own_facts) == 0 && fstat(fd, &facts) == 0 &&
+               own_facts.st_ino == facts.st_ino && own_facts.st_dev == facts.st_dev;
+    close(own);
     return same;
-}
-
-/* Whether a user namespace was made by this user, or is within one that was: whoever
- * has power there has it over this user's processes anyway. The kernel leaves the
- * dumpable flag alone by the same rule (cred_cap_issubset). */
-int pyns_is_own_creation(int userns) {
-    uid_t owner;
-    int answer = 0;
-    int below = fcntl(userns, F_DUPFD_CLOEXEC, 0);
-    while (below >= 0) {
-        int above = ioctl(below, NS_GET_PARENT);
-        if (above >= 0 && is_there(above, CLONE_NEWUSER)) {
-            answer = ioctl(below, NS_GET_OWNER_UID, &owner) == 0 && owner == geteuid();
-            pyns_close(above);
-            above = -1;
-        }
-        pyns_close(below);
-        below = above;
-    }
-    return answer;
 }
 
 int pyns_task_enter_userns(struct trace *trace, int fd) {
     pyns_at(trace, PYNS_STEP_SETNS, CLONE_NEWUSER);
-    if (trace->memory == TASK_SHARES_MEMORY && !pyns_is_own_creation(fd))
+    if (trace->style != TASK_APART)
         return TASK_FOREIGN;
     return setns(fd, CLONE_NEWUSER) < 0 ? -errno : 0;
 }
@@ -83,7 +89,8 @@ int pyns_task_enter(struct trace *trace, int fd, int nstype) {
     int owner = ioctl(fd, NS_GET_USERNS);
     if (owner < 0)
         return -EPERM;
-    int result = pyns_task_enter_userns(trace, owner);
+    int result = is_there(owner, CLONE_NEWUSER) ? -EPERM
+                                                : pyns_task_enter_userns(trace, owner);
     close(owner);
     pyns_at(trace, PYNS_STEP_SETNS, nstype);
     if (result < 0)

@@ -1,0 +1,59 @@
+/* Before a helper task runs: what a child of the calling thread would be born into, and
+ * what it would have that is worth taking. */
+#include "task.h"
+
+static int differs(struct thread *thread, int nstype, int *children) {
+    struct stat own_facts, facts;
+    int index = pyns_index_of(nstype);
+    int own = pyns_open_own_surely(thread, index, 0);
+    if (own < 0) /* This kernel may have no such namespaces. */
+        return own == -ENOENT ? 0 : own;
+    *children = pyns_open_own_surely(thread, index, 1);
+    int result = *children;
+    if (result >= 0 && (fstat(own, &own_facts) < 0 || fstat(*children, &facts) < 0))
+        result = -errno;
+    else if (result >= 0)
+        result = own_facts.st_ino != facts.st_ino;
+    close(own);
+    return result;
+}
+
+/* A child of this thread may be due in a fresh pid namespace: a helper task would
+ * become its init, and end it by ending. */
+int pyns_refuse_to_be_init(struct thread *thread) {
+    int children = -1;
+    int result = differs(thread, CLONE_NEWPID, &children);
+    if (result == -ENOENT) /* Before Linux 6.11 the link is there once there is one. */
+        result = -PYNS_EINIT;
+    else if (result > 0)
+        result = ioctl(children, NS_GET_TGID_FROM_PIDNS, 1UL) < 0 && errno == ESRCH
+                     ? -PYNS_EINIT
+                     : 0;
+    pyns_close(children);
+    return result;
+}
+
+/* Or in a fresh time namespace, whose clocks a task apart would set for good. */
+int pyns_refuse_to_set_clocks(struct thread *thread) {
+    int children = -1;
+    int result = differs(thread, CLONE_NEWTIME, &children);
+    pyns_close(children);
+    if (result <= 0)
+        return result == -ENOENT ? 0 : result;
+    thread->last_type = CLONE_NEWTIME;
+    return -PYNS_EPENDING;
+}
+
+/* Whether the calling thread has more than its user's other processes can get at. */
+int pyns_is_powerful(void) {
+    struct {
+        uint32_t version;
+        int pid;
+    } header = {.version = 0x20080522 /* _LINUX_CAPABILITY_VERSION_3 */};
+    struct {
+        uint32_t effective, permitted, inheritable;
+    } data[2] = {{0}};
+    if (syscall(SYS_capget, &header, data) < 0)
+        return 1;
+    return geteuid() == 0 && (data[0].permitted || data[1].permitted);
+}
