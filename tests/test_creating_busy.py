@@ -3,8 +3,6 @@
 import os
 import re
 import signal
-import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -12,8 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 
 import pytest
-from creating import check_set, children, descriptors, nothing_happens
-from support import in_child, missing, program
+from creating import OWNED, POWER, check_set, children, descriptors, nothing_happens
+from support import in_child, missing, program, run_python
 from watching import Tasks, bystanders
 
 from pynamespaces import NamespaceSet, TypeLike
@@ -233,44 +231,47 @@ def test_thread_that_ends() -> None:
 
 
 def calls_of_making(*types: TypeLike) -> list[str]:
-    """Return how tasks are started while namespaces are made, and a map is read."""
+    """Return how tasks are started while a large process makes namespaces."""
     code = (
-        "import threading, os; from pynamespaces import IdMap, NamespaceSet;"
+        "import threading, os; from pynamespaces import NamespaceSet;"
         "room = bytearray(64 << 20); over = threading.Event();"
         "threads = [threading.Thread(target=over.wait) for _ in range(5)];"
         "[thread.start() for thread in threads]; os.getppid();"
         f"made = NamespaceSet.new(*{tuple(map(str, types))}); os.getppid();"
-        "made['user'].uid_map; os.getppid(); over.set()"
+        "over.set()"
     )
     with tempfile.NamedTemporaryFile("r") as log:
         command = [program("strace"), "-fqq", "-o", log.name]
         command += ["-e", "trace=clone,clone3,vfork,fork,execve,getppid"]
-        done = subprocess.run(
-            [*command, sys.executable, "-c", code],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = run_python(code, prefix=command, check=False)
         lines = [line.split(maxsplit=1)[1].strip() for line in log]
     if "ptrace" in done.stderr:
         missing("strace", done.stderr)
     assert done.returncode == 0, done.stderr
-    marks = [i for i, line in enumerate(lines) if line.startswith("getppid")]
-    # Those of the program, not of what started it.
-    return [line for line in lines[marks[0] : marks[-1]] if "exit" not in line]
+    first, last = (i for i, line in enumerate(lines) if line.startswith("getppid"))
+    return lines[first + 1 : last]
 
 
-@pytest.mark.parametrize("types", [TYPES, ("user", "mnt", "time", "cgroup", "ipc")])
-def test_memory_is_shared(types: tuple[TypeLike, ...]) -> None:
-    """Helper tasks share the memory of the process, however much that is."""
+def check_memory_is_shared(*types: TypeLike) -> None:
+    """Check that one task is started, which shares memory and runs no program."""
     lines = calls_of_making(*types)
-    starts = [line for line in lines if "fork" in line or line.startswith("clone")]
-    assert len(starts) == 2
-    for line in starts:
-        assert line.startswith("clone(")
-        assert {"CLONE_VM", "CLONE_FILES"} <= set(re.findall(r"CLONE_\w+", line))
-        assert not re.search(r"SIGCHLD|CLONE_FS|CLONE_THREAD", line)
+    [start] = [line for line in lines if re.match("clone|v?fork", line)]
+    flags = set(re.findall(r"CLONE_\w+", start))
+    assert {"CLONE_VM", "CLONE_FILES"} <= flags
+    assert not flags & {"CLONE_FS", "CLONE_SIGHAND", "CLONE_THREAD"}
+    assert "SIGCHLD" not in start
     assert not [line for line in lines if line.startswith("execve")]
+
+
+def test_memory_is_shared() -> None:
+    """The helper task shares the memory of the process, however much that is."""
+    check_memory_is_shared(*TYPES)
+
+
+@POWER
+def test_memory_is_shared_without_user() -> None:
+    """It does so without a user namespace as well."""
+    check_memory_is_shared(*OWNED)
 
 
 @pytest.mark.parametrize("types", [("user",), ("user", "net")], ids="+".join)

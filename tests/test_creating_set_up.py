@@ -39,7 +39,9 @@ def mounted() -> set[str]:
 
 def shared_folders() -> tuple[str, str]:
     """Mount something that passes mounts on, with two folders in it."""
-    folder = tempfile.mkdtemp()
+    # In what is mounted there, which is gone with the mount namespace.
+    mount("none", "/tmp", "tmpfs")
+    folder = tempfile.mkdtemp(dir="/tmp")
     mount("none", folder, "tmpfs")
     mount("none", folder, flags=MS_SHARED)
     for name in ("a", "b"):
@@ -55,7 +57,6 @@ def test_mounts_stay_apart(types: tuple[TypeLike, ...]) -> None:
     """Mounts go neither into a fresh mount namespace nor out of it."""
 
     def check() -> None:
-        mount("none", "/tmp", "tmpfs")
         outer, inner = shared_folders()
         with closing(NamespaceSet.new(*types)) as fresh:
             assert os.path.dirname(outer) in inside(fresh, mounted)
@@ -104,7 +105,6 @@ def test_chrooted() -> None:
 
     def check() -> None:
         own_mounts()
-        mount("none", "/tmp", "tmpfs")
         into_chroot()
         places = identity("/"), identity(".")
         types: tuple[TypeLike, ...] = ("cgroup", "ipc", "mnt", "net", "time", "uts")

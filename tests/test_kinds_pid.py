@@ -62,9 +62,10 @@ def nest(depth: int) -> Iterator[list[tuple[int, PidNamespace]]]:
         try:
             for _ in range(depth):
                 unshare("pid")
-                if os.fork():
-                    break
-                # The pipe tells the caller of what this /proc knows.
+                if child := os.fork():
+                    os.waitpid(child, 0)
+                    os._exit(0)
+                # The pipe tells the caller what this /proc calls it.
                 os.write(writer, os.readlink("/proc/self").encode().rjust(10))
             signal.pause()
         finally:
@@ -80,9 +81,8 @@ def nest(depth: int) -> Iterator[list[tuple[int, PidNamespace]]]:
             space.close()
     finally:
         os.close(reader)
-        # The innermost first: an init takes along who is below it.
-        for pid in [*reversed(pids), first]:
-            os.kill(pid, signal.SIGKILL)
+        # Each of the others waits for the one that is inside it.
+        os.kill(pids[-1] if pids else first, signal.SIGKILL)
         os.waitpid(first, 0)
 
 

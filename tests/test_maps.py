@@ -51,11 +51,10 @@ def new_maps(
 
 def test_root_by_default() -> None:
     """Without maps the caller is root inside."""
-    expected = ["0 0 1"], ["0 0 1"], "deny"
+    expected = [f"0 {UID} 1"], [f"0 {GID} 1"], "deny"
     with nothing_happens(), closing(UserNamespace.new("user")) as made:
         found = made.uid_map, made.gid_map
         assert [list(ids) for ids in found] == [[(0, UID, 1)], [(0, GID, 1)]]
-        # A member is told of the outer ids as its own.
         assert maps_of(made) == expected
 
 

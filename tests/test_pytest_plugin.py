@@ -345,9 +345,9 @@ LINES_OF_THE_MIGHTY = (
 
 def test_no_namespace_leaks_fails(run: Run) -> None:
     """Each kind of leak fails its test, and is named; no other test's is."""
-    tests, lines = LEAK_HEAD + OF_ALL, LINES_OF_ALL
+    tests, lines = LEAK_HEAD + OF_ALL, list(LINES_OF_ALL)
     if TIER != "plain":
-        tests, lines = tests + OF_THE_MIGHTY, lines + LINES_OF_THE_MIGHTY
+        tests, lines = tests + OF_THE_MIGHTY, [*lines, *LINES_OF_THE_MIGHTY]
     hurry = "from pynamespaces import _leaks; _leaks._PATIENCE = 0.1"
     result = run(tests, conftest=hurry)
     result.assert_outcomes(passed=len(lines), errors=len(lines))

@@ -28,9 +28,9 @@ def owner_fd(owner: UserNamespace | None) -> int:
     """Return the descriptor of the user namespace to make others in, or NO_OWNER."""
     if owner is None:
         return _core.create.NO_OWNER
-    fd = owner.fileno()
-    if owner.type is not NamespaceType.USER:
+    if getattr(owner, "type", None) is not NamespaceType.USER:
         raise TypeError(f"an owner is a UserNamespace, not {owner!r}")
+    fd = owner.fileno()
     return _core.create.NO_OWNER if owner.is_current() else fd
 
 

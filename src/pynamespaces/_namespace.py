@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, ClassVar, Final, NoReturn, Self, cast
 
-from . import lowlevel
-from ._core import pin, reach, switch
+from . import _core, lowlevel
+from ._core import reach, switch
 from ._creating import Makers
 from ._lib import Target
 from ._types import NamespaceId, NamespaceType, TypeLike, override
@@ -19,6 +19,21 @@ if TYPE_CHECKING:
 _CLOSED: Final = -1
 
 _kinds: Final[dict[NamespaceType, type[Namespace]]] = {}
+
+
+class _Hold:
+    """A descriptor that is closed at the end of a ``with`` statement."""
+
+    __slots__ = ("_fd",)
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    def __enter__(self) -> int:
+        return self._fd
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._fd)
 
 
 class Namespace(Makers, switch.Enterable):
@@ -223,7 +238,22 @@ class Namespace(Makers, switch.Enterable):
                 or *path* is on a shared mount: ``reason`` says which. Or the file
                 system is read-only.
         """
-        pin.pin(self.fileno(), self.type, path)
+        with self._hold() as fd:
+            _core.pin.pin(fd, self.type, path)
+
+    def _hold(self) -> _Hold:
+        """
+        Return a context manager that lends a descriptor for a while.
+
+        It stays this namespace's even if another thread closes the object meanwhile,
+        and its number becomes that of another namespace.
+        """
+        fd = self.fileno()
+        held = reach.duplicate(fd)
+        if self._target.fd != fd:
+            os.close(held)
+            raise ClosedNamespaceError(f"{self!r} is closed")
+        return _Hold(held)
 
     def _record(self) -> Target:
         """Return the shim's record of this namespace, for the core."""

@@ -258,7 +258,7 @@ TABLE: Final = (
         "the caller may not look into the process (ptrace access is refused)"),
     Row("ioctl-outside", (errno.EPERM,), _ASK, (), None, NamespacePermissionError,
         "it has none, or it lies outside the caller's own namespaces"),
-    Row("open-no-proc", (errno.ENOENT,), _OPEN, (), _causes.no_proc,
+    Row("open-no-proc", (errno.ENOENT,), ("open", "write"), (), _causes.no_proc,
         NoSuchNamespaceError, "no /proc is mounted here"),
     Row("open-lacks-type", (errno.ENOENT,), _OPEN, (), _causes.kernel_lacks_type,
         UnsupportedError, "this kernel was built without it"),

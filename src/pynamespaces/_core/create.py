@@ -52,12 +52,14 @@ def fresh(plan: Plan) -> list[int]:
     name = None if plan.hostname is None else name_bytes(plan.hostname)
     creation.hostname_length = -1 if name is None else len(name)
     creation.hostname = name or b""
-    creation.time_offsets = offsets_text(plan.time_offsets or {})
+    offsets = {} if plan.time_offsets is None else plan.time_offsets
+    creation.time_offsets = offsets_text(offsets)
     creation.count = len(plan.types)
     for index, type in enumerate(plan.types):
         creation.nstypes[index] = int(type.flag)
 
-    uids, gids = plan.uid_map or IdMap.root(), plan.gid_map or IdMap.root()
+    uids = IdMap.root() if plan.uid_map is None else plan.uid_map
+    gids = IdMap.root() if plan.gid_map is None else plan.gid_map
     lines = maps.own_line(uids, "uid"), maps.own_line(gids, "gid")
     by_itself = _T.USER in plan.types and None not in lines
     if by_itself:
@@ -91,14 +93,17 @@ def _refuse_contradictions(plan: Plan) -> None:
             "a fresh pid namespace has no life without its init: start one with "
             'Popen(new="pid")'
         )
-    for option, type, given in (
+    for map in (plan.uid_map, plan.gid_map):
+        if map is not None and not isinstance(map, IdMap):
+            raise TypeError(f"a map is an IdMap, not {type(map).__name__}")
+    for option, wanted, given in (
         ("uid_map", _T.USER, plan.uid_map is not None),
         ("gid_map", _T.USER, plan.gid_map is not None),
         ("time_offsets", _T.TIME, plan.time_offsets is not None),
         ("hostname", _T.UTS, plan.hostname is not None),
     ):
-        if given and type not in plan.types:
-            raise ValueError(f"{option} needs a fresh {type} namespace")
+        if given and wanted not in plan.types:
+            raise ValueError(f"{option} needs a fresh {wanted} namespace")
     if _T.USER in plan.types and plan.owner != NO_OWNER:
         raise ValueError("a fresh user namespace is its own owner of the others")
 
@@ -129,6 +134,9 @@ def offsets_text(offsets: Mapping[str, float]) -> bytes:
     Raises:
         ValueError: A clock is unknown, or an offset is not finite.
     """
+    if not isinstance(offsets, Mapping):
+        kind = type(offsets).__name__
+        raise TypeError(f"offsets are a mapping of clocks to seconds, not {kind}")
     lines = []
     for clock, seconds in offsets.items():
         if clock not in _CLOCKS:

@@ -156,6 +156,8 @@ def _find_user(user: str | int | None) -> tuple[str, int, int]:
             return pwd.getpwuid(uid).pw_name, uid, gid
         except KeyError:
             return str(uid), uid, gid
+    if isinstance(user, bool) or not isinstance(user, str | int):
+        raise TypeError(f"a user is a name or a uid, not {user!r}")
     try:
         entry = pwd.getpwnam(user) if isinstance(user, str) else pwd.getpwuid(user)
     except KeyError:

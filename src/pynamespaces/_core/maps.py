@@ -82,7 +82,12 @@ def _write_map(inhabitant: _Inhabitant, kind: Kind, ids: IdMap) -> None:
     if _identity(f"/proc/{inhabitant.pid}") != _of_fd(inhabitant.proc):
         # Here /proc is another pid namespace's, and the pid somebody else's there.
         raise from_errno(errno.ENOENT, "open", _USER, path)
-    _run_newidmap(f"new{kind}map", str(inhabitant.pid), ids._extents(kind))
+    program = f"new{kind}map"
+    said = _run_newidmap(program, str(inhabitant.pid), ids._extents(kind))
+    # Its exit status may have gone to another waiter of this process.
+    if not _read_whole(inhabitant.open(f"{kind}_map", os.O_RDONLY)):
+        reason = f"{program} refused: {said or 'it said nothing'}"
+        _refuse_map(program, reason, "see /etc/subuid and /etc/subgid")
 
 
 def _write_whole(fd: int, text: bytes) -> None:
@@ -91,6 +96,11 @@ def _write_whole(fd: int, text: bytes) -> None:
         os.write(fd, text)
     finally:
         os.close(fd)
+
+
+def _read_whole(fd: int) -> str:
+    with open(fd, encoding="ascii") as file:
+        return file.read()
 
 
 def _identity(path: str) -> tuple[int, int] | None:
@@ -106,8 +116,13 @@ def _of_fd(fd: int) -> tuple[int, int]:
     return facts.st_dev, facts.st_ino
 
 
-def _run_newidmap(program: str, pid: str, extents: tuple[Extent, ...]) -> None:
-    """Have a map written by the set-uid program that ``/etc/subuid`` is for."""
+def _run_newidmap(program: str, pid: str, extents: tuple[Extent, ...]) -> str:
+    """
+    Have a map written by the set-uid program that ``/etc/subuid`` is for.
+
+    Returns:
+        What it says.
+    """
     import subprocess
 
     numbers = [str(number) for extent in extents for number in extent]
@@ -123,10 +138,9 @@ def _run_newidmap(program: str, pid: str, extents: tuple[Extent, ...]) -> None:
         _refuse_map(program, f"it takes {program}, which is not installed",
                     "install uidmap (Debian), shadow-utils (Fedora) or shadow-subids "
                     "(Alpine)")  # fmt: skip
-    if done.returncode != 0:
-        said = done.stderr.decode(errors="replace").strip()
-        _refuse_map(program, f"{program} refused: {said}",
-                    "see /etc/subuid and /etc/subgid")  # fmt: skip
+    except OSError as error:
+        return str(error)
+    return done.stderr.decode(errors="replace").strip()
 
 
 def _refuse_map(program: str, reason: str, hint: str) -> NoReturn:
@@ -185,9 +199,7 @@ def _read_map(userns: int, kind: Kind) -> str:
         return own
     try:
         with _inhabited(userns, fresh=False) as inhabitant:
-            fd = inhabitant.open(f"{kind}_map", os.O_RDONLY)
-            with open(fd, encoding="ascii") as file:
-                return file.read()
+            return _read_whole(inhabitant.open(f"{kind}_map", os.O_RDONLY))
     except SystemCallError:
         # One that the caller is below, or that is somebody else's.
         for pid, _ in seek.find_members(identity):

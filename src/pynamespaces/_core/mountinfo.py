@@ -81,7 +81,7 @@ def _parse_line(line: bytes) -> Mount:
     id, parent, device, root, path, options, *rest = line.split(b" ")
     end = rest.index(b"-")
     type, source, *supers = rest[end + 1 :]
-    tags = dict(tag.partition(b":")[::2] for tag in rest[:end])
+    tags = {name: group for name, _, group in (t.partition(b":") for t in rest[:end])}
     major, _, minor = device.partition(b":")
     return Mount(
         id=int(id),

@@ -20,18 +20,23 @@ Resolver: TypeAlias = Callable[[str | None, int | str, int, int], Resolved]
 
 AF_INET: Final = socket.AF_INET
 SOCK_STREAM: Final = socket.SOCK_STREAM
-getaddrinfo: Final[Resolver] = socket.getaddrinfo
 
 
 def make(netns: int, family: int, type: int, proto: int) -> socket.socket:
     """Make an ordinary socket object in a network namespace."""
+    # Made beforehand, so that it is known afterwards whether it owns the descriptor.
+    sock = socket.socket.__new__(socket.socket)
     fd = elsewhere.open_socket(netns, family, type, proto)
     try:
-        return socket.socket(family, type, proto, fileno=fd)
-    except OSError:
-        # Nothing else: an object that was made and then lost has closed it already.
-        os.close(fd)
+        socket.socket.__init__(sock, family, type, proto, fileno=fd)
+    except BaseException:
+        if sock.fileno() == fd:
+            # The part in C, which is all that there surely is of it yet.
+            socket.SocketType.close(sock)
+        else:
+            os.close(fd)
         raise
+    return sock
 
 
 def connect(
@@ -39,14 +44,15 @@ def connect(
     address: Address,
     timeout: float | EllipsisType | None,
     source_address: Address | None,
-    resolver: Resolver,
+    resolver: Resolver | None,
     *,
     all_errors: bool,
 ) -> socket.socket:
     """Connect to the first of the addresses of a name that answers."""
     host, port = address
     errors: list[OSError] = []
-    for family, type, proto, _, target in resolver(host, port, 0, socket.SOCK_STREAM):
+    look_up = resolver or socket.getaddrinfo
+    for family, type, proto, _, target in look_up(host, port, 0, socket.SOCK_STREAM):
         try:
             sock = make(netns, family, type, proto)
             _connect(sock, target, timeout, source_address)

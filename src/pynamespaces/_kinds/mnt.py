@@ -51,7 +51,8 @@ class MountNamespace(Namespace, type=NamespaceType.MNT):
 
             UnsupportedError: openat2(2) is not to be had.
         """
-        return _core.elsewhere.open_file(self.fileno(), path, flags, mode)
+        with self._hold() as fd:
+            return _core.elsewhere.open_file(fd, path, flags, mode)
 
     def mounts(self) -> list[Mount]:
         """
@@ -63,4 +64,5 @@ class MountNamespace(Namespace, type=NamespaceType.MNT):
         Raises:
             NamespacePermissionError: The caller has no power over the namespace.
         """
-        return _core.mounts.list_mounts(self.fileno())
+        with self._hold() as fd:
+            return _core.mounts.list_mounts(fd)

@@ -56,7 +56,8 @@ class NetNamespace(Namespace, type=NamespaceType.NET):
             family = _core.sockets.AF_INET
         if type is None:
             type = _core.sockets.SOCK_STREAM
-        return _core.sockets.make(self.fileno(), family, type, proto)
+        with self._hold() as fd:
+            return _core.sockets.make(fd, family, type, proto)
 
     def create_connection(
         self,
@@ -99,14 +100,15 @@ class NetNamespace(Namespace, type=NamespaceType.NET):
 
             NamespacePermissionError: The caller may not enter the namespace.
         """
-        return _core.sockets.connect(
-            self.fileno(),
-            address,
-            timeout,
-            source_address,
-            getaddrinfo or _core.sockets.getaddrinfo,
-            all_errors=all_errors,
-        )
+        with self._hold() as fd:
+            return _core.sockets.connect(
+                fd,
+                address,
+                timeout,
+                source_address,
+                getaddrinfo,
+                all_errors=all_errors,
+            )
 
     def create_server(
         self,
@@ -138,14 +140,15 @@ class NetNamespace(Namespace, type=NamespaceType.NET):
 
             NamespacePermissionError: The caller may not enter the namespace.
         """
-        return _core.sockets.serve(
-            self.fileno(),
-            address,
-            family=_core.sockets.AF_INET if family is None else family,
-            backlog=backlog,
-            reuse_port=reuse_port,
-            dualstack_ipv6=dualstack_ipv6,
-        )
+        with self._hold() as fd:
+            return _core.sockets.serve(
+                fd,
+                address,
+                family=_core.sockets.AF_INET if family is None else family,
+                backlog=backlog,
+                reuse_port=reuse_port,
+                dualstack_ipv6=dualstack_ipv6,
+            )
 
     @property
     def cookie(self) -> int:
@@ -160,7 +163,8 @@ class NetNamespace(Namespace, type=NamespaceType.NET):
 
             NamespacePermissionError: The caller may not enter the namespace.
         """
-        return _core.elsewhere.netns_cookie(self.fileno())
+        with self._hold() as fd:
+            return _core.elsewhere.netns_cookie(fd)
 
     @classmethod
     def from_socket(cls, sock: Descriptor) -> NetNamespace:

@@ -37,7 +37,8 @@ class PidNamespace(Namespace, type=NamespaceType.PID):
                 namespace does not have that process.
         """
         in_range("pid", pid_inside, 1, INT_MAX)
-        return _core.pids.pid_here(self.fileno(), pid_inside)
+        with self._hold() as fd:
+            return _core.pids.pid_here(fd, pid_inside)
 
     def pid_inside(self, pid_here: int) -> int:
         """
@@ -50,4 +51,5 @@ class PidNamespace(Namespace, type=NamespaceType.PID):
                 have it.
         """
         in_range("pid", pid_here, 1, INT_MAX)
-        return _core.pids.pid_inside(self.fileno(), pid_here)
+        with self._hold() as fd:
+            return _core.pids.pid_inside(fd, pid_here)

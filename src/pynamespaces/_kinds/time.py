@@ -23,4 +23,5 @@ class TimeNamespace(Namespace, type=NamespaceType.TIME):
         Raises:
             NamespacePermissionError: The caller has no power over the namespace.
         """
-        return _core.elsewhere.read_offsets(self.fileno())
+        with self._hold() as fd:
+            return _core.elsewhere.read_offsets(fd)

@@ -39,12 +39,14 @@ class UserNamespace(Namespace, type=NamespaceType.USER):
             NamespacePermissionError: The caller has no power over it, and may look
                 into no process that is in it.
         """
-        return _core.maps.read_map(self.fileno(), "uid")
+        with self._hold() as fd:
+            return _core.maps.read_map(fd, "uid")
 
     @property
     def gid_map(self) -> IdMap:
         """The map of its gids, as `uid_map` of its uids."""
-        return _core.maps.read_map(self.fileno(), "gid")
+        with self._hold() as fd:
+            return _core.maps.read_map(fd, "gid")
 
     def parent(self) -> UserNamespace:
         """

@@ -19,19 +19,23 @@ class UtsNamespace(Namespace, type=NamespaceType.UTS):
     @property
     def hostname(self) -> str:
         """The host name; see :manpage:`sethostname(2)`."""
-        return _core.elsewhere.read_names(self.fileno()).host
+        with self._hold() as fd:
+            return _core.elsewhere.read_names(fd).host
 
     @hostname.setter
     def hostname(self, name: str) -> None:
         encoded = _core.create.name_bytes(name)
-        _core.elsewhere.write_name(self.fileno(), encoded, is_domain=False)
+        with self._hold() as fd:
+            _core.elsewhere.write_name(fd, encoded, is_domain=False)
 
     @property
     def domainname(self) -> str:
         """The NIS domain name; see :manpage:`setdomainname(2)`."""
-        return _core.elsewhere.read_names(self.fileno()).domain
+        with self._hold() as fd:
+            return _core.elsewhere.read_names(fd).domain
 
     @domainname.setter
     def domainname(self, name: str) -> None:
         encoded = _core.create.name_bytes(name)
-        _core.elsewhere.write_name(self.fileno(), encoded, is_domain=True)
+        with self._hold() as fd:
+            _core.elsewhere.write_name(fd, encoded, is_domain=True)
