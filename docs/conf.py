@@ -28,6 +28,9 @@ nitpick_ignore_regex = [
         r".*\._[\w.]+|reach\.Path|Literal|TypeName|TypeLike|Descriptor|Path|"
         r"Resolver|Address|SocketAddress|Extent|socket_module\..*",
     ),
-    ("py:(class|obj)", r"(Given|TracebackType|Callable|Iterable|Iterator|Mapping|EllipsisType)"),
+    (
+        "py:(class|obj)",
+        r"(Given|TracebackType|Callable|Iterable|Iterator|Mapping|EllipsisType)",
+    ),
     ("py:func", r"(os|sys)\..*"),
 ]
