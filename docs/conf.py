@@ -25,12 +25,12 @@ nitpick_ignore_regex = [
     ("py:exc", r"[A-Z]\w*(Error|Warning|Exception)"),
     (
         "py:(class|data|obj)",
-        r".*\._[\w.]+|reach\.Path|Literal|TypeName|TypeLike|Descriptor|Path|"
-        r"Resolver|Address|SocketAddress|Extent|socket_module\..*",
+        r".*\._[\w.]+|reach\.Path|Literal|TypeName|TypeLike|Descriptor|Path",
     ),
     (
         "py:(class|obj)",
         r"(Given|TracebackType|Callable|Iterable|Iterator|Mapping|EllipsisType)",
     ),
+    ("py:(class|obj)", r"Resolver|Address|SocketAddress|Extent|socket_module\..*"),
     ("py:func", r"(os|sys)\..*"),
 ]
