@@ -32,7 +32,7 @@ def in_own_mounts(folder: str | Path, function: Callable[[], T]) -> T:
 
 def fresh_fd(type: TypeLike) -> int:
     """Make a namespace; the descriptor is the caller's."""
-    return create.fresh(create.Plan((NamespaceType(type),), loopback=False))[0]
+    return create.fresh(create.Plan((NamespaceType(type),), loopback=False), int)[0]
 
 
 def fresh(type: TypeLike) -> Namespace:

@@ -7,7 +7,7 @@ from contextlib import closing
 
 from creating import kill_calls
 from mapping import NOBODY, PR_SET_DUMPABLE
-from provoking import drop_capabilities, give_up_root, libc, own_user, refuse_ioctl
+from provoking import drop_capabilities, give_up_root, libc, own_user
 from refusals_of_setns import Case, child
 
 from pynamespaces import (
@@ -20,8 +20,7 @@ from pynamespaces import (
     lowlevel,
 )
 
-CAP_SYS_TIME, CAP_SETFCAP = 25, 31
-NS_GET_TGID_FROM_PIDNS = 0x8004B707
+CAP_NET_ADMIN, CAP_SYS_TIME, CAP_SETFCAP = 12, 25, 31
 
 
 def _make_and_be_killed() -> None:
@@ -78,12 +77,19 @@ def _make_after_init_died() -> None:
     if pid == 0:
         os._exit(0)
     os.waitpid(pid, 0)
-    # Kernels that have this request are asked before it comes to that.
-    refuse_ioctl(NS_GET_TGID_FROM_PIDNS, errno.ENOTTY)
     Namespace.new("uts")
 
 
+def _bring_up_without_power() -> None:
+    own_user()
+    drop_capabilities(CAP_NET_ADMIN)
+    Namespace.new("net")
+
+
 HELPING = [
+    Case("loopback-power", child(_bring_up_without_power), NamespacePermissionError,
+         errno.EPERM, "ioctl(SIOCSIFFLAGS)", ("net",), "CAP_NET_ADMIN",
+         "loopback=False", own_user=True),
     Case("task-killed", child(_make_and_be_killed), SystemCallError, errno.ECANCELED,
          "unshare", ("uts",), "has been killed", own_user=True),
     # Root of a user namespace owns such files too.

@@ -1,10 +1,12 @@
 """Making namespaces where much else goes on: signals, waiters, forks and threads."""
 
+import ctypes
 import os
 import re
 import signal
 import tempfile
 import threading
+import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
@@ -232,7 +234,7 @@ def test_thread_that_ends() -> None:
 # --- what it costs ---
 
 
-def calls_of_making(*types: TypeLike) -> list[str]:
+def calls_of_making(*types: TypeLike, also: str = "") -> list[str]:
     """Return how tasks are started while a large process makes namespaces."""
     code = (
         "import threading, os; from pynamespaces import NamespaceSet;"
@@ -244,7 +246,7 @@ def calls_of_making(*types: TypeLike) -> list[str]:
     )
     with tempfile.NamedTemporaryFile("r") as log:
         command = [program("strace"), "-fqq", "-o", log.name]
-        command += ["-e", "trace=clone,clone3,vfork,fork,execve,getppid"]
+        command += ["-e", f"trace=clone,clone3,vfork,fork,execve,getppid{also}"]
         done = run_python(code, prefix=command, check=False)
         lines = [line.split(maxsplit=1)[1].strip() for line in log]
     if "ptrace" in done.stderr:
@@ -265,16 +267,69 @@ def flags_of_the_task(*types: TypeLike) -> set[str]:
     return flags
 
 
-@pytest.mark.tier("plain")
 def test_memory_is_shared() -> None:
     """The helper task shares the memory of the process, however much that is."""
     assert {"CLONE_VM", "CLONE_FILES"} <= flags_of_the_task(*TYPES)
 
 
 @POWER
-def test_memory_of_root_is_not_shared() -> None:
-    """Not in a user namespace that root makes: others of root's have power there."""
-    assert not {"CLONE_VM", "CLONE_FILES"} & flags_of_the_task(*TYPES)
+def test_memory_of_root_is_hidden() -> None:
+    """While a task of root's is in a user namespace, nobody may look into either."""
+    off, on = "prctl(PR_SET_DUMPABLE, SUID_DUMP_DISABLE)", "SUID_DUMP_USER"
+    calls = [
+        line.replace("PR_SET_DUMPABLE, SUID_DUMP_USER", on).split(" = ")[0]
+        for line in calls_of_making("user", "uts", also=",prctl,wait4")
+        if re.match(r"clone|prctl\(PR_SET_DUMPABLE|wait4", line)
+    ]
+    names = [off if call == off else call.partition("(")[0] for call in calls]
+    assert names[:2] == [off, "clone"]
+    assert names[-1] == "prctl"
+    assert on in calls[-1]
+    # Only a task that the thread has waited for is gone.
+    assert names[-2] == "wait4"
+
+
+@POWER
+def test_memory_is_not_hidden_without_need() -> None:
+    """A process that is alone with its task stays as it is."""
+    calls = calls_of_making(*OWNED, also=",prctl")
+    assert not [call for call in calls if "DUMPABLE" in call]
+
+
+def dumpable() -> int:
+    """Return whether other processes of the user may look into this one."""
+    return int(ctypes.CDLL(None).prctl(3))
+
+
+@POWER
+def test_shown_again() -> None:
+    """Many threads that hide the process at once leave it as it was."""
+
+    def check() -> None:
+        before = dumpable()
+        assert before == 1
+
+        def make() -> None:
+            for _ in range(20):
+                NamespaceSet.new("user", "uts").close()
+
+        threads = [threading.Thread(target=make) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        children = []
+        while any(thread.is_alive() for thread in threads):
+            pid = os.fork()
+            if pid == 0:
+                os._exit(dumpable())
+            children.append(pid)
+        for pid in children:
+            assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 1
+        assert dumpable() == before
+
+    with warnings.catch_warnings():
+        # From Python 3.12 on, forking with threads warns.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        in_child(check)
 
 
 @POWER

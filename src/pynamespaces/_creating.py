@@ -114,8 +114,7 @@ class Makers(Openers):
 
         A helper task makes it, sets it up and is gone: no process is left behind, and
         no thread is moved. The descriptor keeps the namespace alive. What it costs
-        does not grow with the process, but for root that makes user namespaces and
-        with *owner*. See :manpage:`unshare(2)`.
+        does not grow with the process, but with *owner*. See :manpage:`unshare(2)`.
 
         An ordinary user may make a user namespace, and others only together with one
         (`NamespaceSet.new`) or in one that it made before (*owner*). There is no fresh
@@ -162,4 +161,4 @@ class Makers(Openers):
             loopback=loopback,
             owner=owner_fd(owner),
         )
-        return cls._adopt(_core.create.fresh(plan)[0])
+        return _core.create.fresh(plan, cls._adopt)[0]

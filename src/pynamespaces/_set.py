@@ -146,14 +146,7 @@ class NamespaceSet(Mapping[NamespaceType, Namespace]):
             loopback=loopback,
             owner=owner_fd(owner),
         )
-        self = cls()
-        fds = dict(zip(wanted, _core.create.fresh(plan), strict=True))
-        try:
-            self._open_each(wanted, lambda type: Namespace._adopt(fds.pop(type)))
-        finally:
-            for fd in fds.values():
-                os.close(fd)
-        return self
+        return cls(_core.create.fresh(plan, Namespace._adopt))
 
     def _open_each(
         self,

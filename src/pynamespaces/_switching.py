@@ -171,8 +171,6 @@ def _join(target: NamespaceSet) -> None:
     if target._has_process_with_all():
         if differing:
             lowlevel.setns(target._pidfd, differing.flags)
-    elif NamespaceType.USER in differing:
-        switch.join_with_user(differing._targets(), tuple(differing))
     else:
         switch.join_all(differing._targets(), tuple(differing))
 
@@ -186,9 +184,11 @@ def setns(target: Namespace | NamespaceSet) -> None:
     type pid the thread itself stays where it is, and its children are born there.
     Being in it already is no error. See :manpage:`setns(2)`.
 
-    Of a set, all are joined or none. With a user namespace among them, that takes a set
-    from a process (`NamespaceSet.from_pid`) that is alive and still has them: one
-    setns(2) by pidfd joins all (Linux 5.8).
+    Of a set, all are joined or none. With a user namespace among them, the process must
+    have no other threads. If the set is of a process (`NamespaceSet.from_pid`) that is
+    alive and still has them, one setns(2) by pidfd joins all (Linux 5.8); what that
+    process joins in the same moment would be joined too. Else, where there would be no
+    way back when it fails half-way, a helper task tries it first.
 
     Raises:
         SystemCallError: The kernel refused; nothing was changed.

@@ -4,10 +4,10 @@ import errno
 import math
 import os
 import sys
-from collections.abc import Mapping
-from typing import Final, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Final, NamedTuple, TypeVar
 
-from .._lib import lib, new_creation
+from .._lib import Creation, lib, new_creation
 from .._types import NamespaceType, flags_of
 from . import maps
 from .idmap import IdMap
@@ -20,6 +20,8 @@ _LONGEST_NAME: Final = 64
 _NOTHING: Final = -1
 
 NO_OWNER: Final = -1
+
+Made = TypeVar("Made")
 
 
 class Plan(NamedTuple):
@@ -35,11 +37,17 @@ class Plan(NamedTuple):
     """A descriptor of the user namespace to make them in."""
 
 
-def fresh(plan: Plan) -> list[int]:
+def fresh(plan: Plan, adopt: Callable[[int], Made]) -> list[Made]:
     """
-    Make namespaces; return a descriptor of each, in the order of ``plan.types``.
+    Make namespaces, all or none.
 
-    All or none. The descriptors are the caller's to close.
+    Args:
+        plan: Which, and how.
+
+        adopt: Takes over the descriptor of one, also if it fails.
+
+    Returns:
+        What *adopt* made of each, in the order of ``plan.types``.
 
     Raises:
         ValueError: The plan cannot be; nothing was made.
@@ -73,15 +81,21 @@ def fresh(plan: Plan) -> list[int]:
             pass
         if result < 0:
             raise refusal(result, plan.types)
-        fds = list(creation.fds)[: len(plan.types)]
         if _T.USER in plan.types and not by_itself:
-            maps.write_maps(fds[plan.types.index(_T.USER)], uids, gids)
+            user = creation.fds[plan.types.index(_T.USER)]
+            maps.write_maps(user, uids, gids)
+        return [adopt(_take(creation, index)) for index in range(len(plan.types))]
     except BaseException:
         for fd in creation.fds:
             if fd != _NOTHING:
                 os.close(fd)
         raise
-    return fds
+
+
+def _take(creation: Creation, index: int) -> int:
+    """Return a descriptor that is then no longer the record's to close."""
+    fd, creation.fds[index] = creation.fds[index], _NOTHING
+    return fd
 
 
 def _refuse_contradictions(plan: Plan) -> None:

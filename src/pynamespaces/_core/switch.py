@@ -15,6 +15,7 @@ from .. import _causes
 from .._lib import Target, lib, new_ints, new_target_pointers
 from .._refusals import from_errno
 from .._types import NamespaceType, flags_of
+from ..errors import IrreversibleError
 from ..lowlevel._arguments import check
 from .outcomes import (
     failed_restore,
@@ -168,20 +169,31 @@ def enter_all(
 
 
 def join_all(targets: list[Target], types: tuple[NamespaceType, ...]) -> None:
-    """Move the calling thread into several namespaces for good, all or none."""
+    """
+    Move the calling thread into several namespaces for good, all or none.
+
+    By way of entering, which can be taken back when it fails half-way; or where there
+    would be no way back, after a helper task has tried it.
+    """
+    if _T.USER in types:
+        _join_after_rehearsal(targets, types)
+        return
     owner = new_owner()
-    enter_all(owner, targets, types)
-    lib.pyns_stay(owner)
+    try:
+        enter_all(owner, targets, types)
+    except IrreversibleError:
+        _join_after_rehearsal(targets, types)
+    else:
+        lib.pyns_stay(owner)
 
 
-def join_with_user(targets: list[Target], types: tuple[NamespaceType, ...]) -> None:
-    """
-    Move the calling thread into a user namespace and others for good, all or none.
-
-    A helper task tries it first: no step of the way could be taken back.
-    """
-    if not is_alone():
+def _join_after_rehearsal(
+    targets: list[Target], types: tuple[NamespaceType, ...]
+) -> None:
+    # The task has no other threads, and would be allowed what this one is not.
+    if _T.USER in types and not is_alone():
         raise from_errno(errno.EINVAL, "setns", (_T.USER,))
+    _refuse_threads(types, unshare_fs=False)
     fds = new_ints("int", [target.fd for target in targets])
     nstypes = new_ints("int", [target.nstype for target in targets])
     _audit("pynamespaces.setns", types)

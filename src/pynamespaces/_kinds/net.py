@@ -202,7 +202,7 @@ class NetNamespace(Namespace, type=NamespaceType.NET):
             ValueError: It is no name.
         """
         plan = _core.create.Plan(_NET, loopback=loopback)
-        fd = _core.registry.create(name, lambda: _core.create.fresh(plan)[0])
+        fd = _core.registry.create(name, lambda: _core.create.fresh(plan, int)[0])
         return cast("NetNamespace", cls._adopt(fd))
 
     @classmethod

@@ -80,7 +80,7 @@ int pyns_clone3(uint64_t flags, int exit_signal, int cgroup, const int *set_tid,
     int error = errno;
     if (pid == 0) {
         /* No handler of pthread_atfork has run. */
-        pyns_cool_down();
+        pyns_after_fork();
         protocol.after_child();
     } else {
         protocol.after_parent();

@@ -142,11 +142,12 @@ int pyns_create(struct pyns_creation *what) {
     if (what->count < 0 || what->count > MAX_TYPES)
         return -EINVAL;
     pyns_use(&errand.trace, what->owner);
-    if (what->owner >= 0 || (what->flags & CLONE_NEWUSER && pyns_is_powerful()))
+    if (what->owner >= 0)
         errand.trace.style = TASK_APART;
+    else if (what->flags & CLONE_NEWUSER && pyns_is_powerful())
+        errand.trace.style = TASK_HIDDEN;
     int result = pyns_run_task(create, &errand.trace, sizeof(errand));
-    if (result == -EACCES && what->flags & CLONE_NEWUSER &&
-        errand.trace.style == TASK_APART) {
+    if (result == -EACCES && errand.trace.style == TASK_HIDDEN) {
         /* Root of a user namespace that it has not executed a program in may not write
          * the files of what is undumpable. */
         errand = (struct creation_errand){.what = *what};

@@ -18,6 +18,14 @@ static int differs(struct thread *thread, int nstype, int *children) {
     return result;
 }
 
+/* Whether the pid namespace for children has had an init, which may be dead: then the
+ * kernel refuses to start anything there. */
+static int had_init(void) {
+    int fd = open("/proc/thread-self/ns/pid_for_children", O_PATH | O_CLOEXEC);
+    pyns_close(fd);
+    return fd >= 0;
+}
+
 /* A child of this thread may be due in a fresh pid namespace: a helper task would
  * become its init, and end it by ending. */
 int pyns_refuse_to_be_init(struct thread *thread) {
@@ -26,7 +34,8 @@ int pyns_refuse_to_be_init(struct thread *thread) {
     if (result == -ENOENT) /* Before Linux 6.11 the link is there once there is one. */
         result = -PYNS_EINIT;
     else if (result > 0)
-        result = ioctl(children, NS_GET_TGID_FROM_PIDNS, 1UL) < 0 && errno == ESRCH
+        result = ioctl(children, NS_GET_TGID_FROM_PIDNS, 1UL) < 0 && errno == ESRCH &&
+                         !had_init()
                      ? -PYNS_EINIT
                      : 0;
     pyns_close(children);

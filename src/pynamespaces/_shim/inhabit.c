@@ -34,6 +34,8 @@ static int reside(void *argument) {
     int parent = getppid(); /* 0: it is in a pid namespace further out */
     if (parent != 0 && parent != task->parent)
         result = -ECANCELED;
+    if (residence->trace.style != TASK_APART)
+        pyns_let_go_of_descriptors();
     task->result = result;
     __atomic_store_n(&task->done, 1, __ATOMIC_RELEASE);
     /* From here on the calling thread runs as well, so nothing may fail. */
@@ -51,7 +53,9 @@ int pyns_inhabit(int userns, int fresh, struct pyns_inhabitant *inhabitant) {
     if (result < 0)
         return result;
     struct residence errand = {.userns = userns};
-    errand.trace.style = fresh && !pyns_is_powerful() ? TASK_SHARING : TASK_APART;
+    errand.trace.style = TASK_APART;
+    if (fresh)
+        errand.trace.style = pyns_is_powerful() ? TASK_HIDDEN : TASK_SHARING;
     pyns_use(&errand.trace, userns);
     uint64_t signals = pyns_block_signals();
     struct task *task =

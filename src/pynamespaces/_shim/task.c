@@ -53,13 +53,15 @@ int pyns_prepare_task(void) {
 }
 
 static struct task *new_task(enum task_style style) {
-    int sharing = style == TASK_SHARING ? MAP_PRIVATE : MAP_SHARED;
+    int sharing = style == TASK_APART ? MAP_SHARED : MAP_PRIVATE;
     struct task *task = mmap(NULL, TASK_ROOM, PROT_READ | PROT_WRITE,
                              sharing | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     return task == MAP_FAILED ? NULL : task;
 }
 
 void pyns_free_task(struct task *task) {
+    if (task->is_hiding)
+        pyns_show();
     pyns_close(task->pidfd);
     pyns_close(task->inbox);
     munmap(task, TASK_ROOM);
@@ -88,6 +90,9 @@ struct task *pyns_start_task(task_work *work, int (*entry)(void *),
     task->outbox = ends[1];
     task->inbox = ends[0];
     memcpy(task->errand, errand, size);
+    task->is_hiding = errand->style == TASK_HIDDEN;
+    if (task->is_hiding)
+        pyns_hide();
     /* CLONE_PIDFD writes here, while the task reads the rest. */
     int pidfd = -1;
     int flags = CLONE_PIDFD | (is_apart ? 0 : CLONE_VM | CLONE_FILES);
@@ -153,6 +158,8 @@ static int run(void *argument) {
         result = pyns_send_gifts(task);
     task->result = result;
     __atomic_store_n(&task->done, 1, __ATOMIC_RELEASE);
+    if (errand->style == TASK_HIDDEN)
+        pyns_let_go_of_descriptors();
     return 0;
 }
 

@@ -7,8 +7,11 @@
 enum task_style {
     /* Memory and descriptors are this process's: it costs the same in a large one. */
     TASK_SHARING,
+    /* The same, and nobody may look into it, nor into this process meanwhile: for fresh
+     * user namespaces, which others of the same user have power over. */
+    TASK_HIDDEN,
     /* It has its own, and nobody may look into it: for user namespaces that others are
-     * in or have power over, and for setns(time), where the kernel wants it so. */
+     * in, and for setns(time), where the kernel wants it so. */
     TASK_APART,
 };
 
@@ -39,6 +42,7 @@ struct task {
     int result;
     int done;    /* the work is; or an inhabitant has come to rest */
     int parent;
+    int is_hiding;
     int pidfd;
     int outbox; /* apart: where it sends what it gives */
     int inbox;  /* and where that arrives */
@@ -58,14 +62,19 @@ void pyns_end_task(struct task *task, int pid);
 int pyns_collect_task(struct task *task, struct trace *errand, size_t size);
 void pyns_free_task(struct task *task);
 
+/* hide.c */
+void pyns_hide(void);
+void pyns_show(void);
+
 /* due.c */
 int pyns_refuse_to_be_init(struct thread *thread);
 int pyns_refuse_to_set_clocks(struct thread *thread);
 int pyns_is_powerful(void);
 
-/* apart.c: the first two in the helper task */
+/* apart.c: but for the last, in the helper task */
 void pyns_retreat(struct task *task);
 int pyns_send_gifts(const struct task *task);
+void pyns_let_go_of_descriptors(void);
 int pyns_receive_gifts(int channel, struct trace *errand);
 
 /* within.c: for the work, in the helper task */

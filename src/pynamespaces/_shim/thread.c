@@ -21,6 +21,11 @@ static unsigned int last_epoch;
 
 static void end_thread(void *value);
 
+void pyns_after_fork(void) {
+    pyns_cool_down();
+    pyns_show_after_fork();
+}
+
 static void start(void) {
     have_thread_end = pthread_key_create(&thread_end, end_thread) == 0;
     epoch_page = mmap(NULL, sizeof(*epoch_page), PROT_READ | PROT_WRITE,
@@ -29,7 +34,7 @@ static void start(void) {
         madvise(epoch_page, sizeof(*epoch_page), MADV_WIPEONFORK) < 0)
         epoch_page = NULL; /* Without the page no pidfd is kept. */
     pyns_warm_up();
-    (void)pthread_atfork(NULL, NULL, pyns_cool_down);
+    (void)pthread_atfork(NULL, NULL, pyns_after_fork);
 }
 
 /* The number of this process among its forebears; 0: cannot be told. */

@@ -56,6 +56,7 @@ struct thread *pyns_self(void);      /* made when first asked for; NULL: no memo
 struct thread *pyns_known_self(void); /* NULL where nothing is known of the thread */
 unsigned int pyns_epoch(void);
 void pyns_forget_homes(int flags);
+void pyns_after_fork(void); /* in the child */
 void pyns_close_home(struct home *home);
 void pyns_close_frame(struct frame *frame);
 
@@ -71,6 +72,9 @@ int pyns_open_own_surely(struct thread *thread, int index, int for_children);
 void pyns_warm_up(void);
 void pyns_doubt_warmth(const struct thread *thread, int home);
 void pyns_cool_down(void);
+
+/* hide.c */
+void pyns_show_after_fork(void);
 
 /* home.c */
 uint64_t pyns_unique_of(int fd);
