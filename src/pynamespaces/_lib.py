@@ -224,7 +224,7 @@ class Lib(Protocol):
     def pyns_statmount(
         self, mnt_ns_id: int, id: int, mask: int, buffer: Buffer, size: int, /
     ) -> int: ...
-    def pyns_netns_of_socket(self, fd: int, /) -> int: ...
+    def pyns_netns_of_socket(self, fd: int, netns: IntOut, /) -> int: ...
     def pyns_netns_cookie(self, fd: int, cookie: IntOut, /) -> int: ...
     def pyns_clone3(
         self,
@@ -295,6 +295,11 @@ def new_creation() -> Creation:
 def new_inhabitant() -> Inhabitant:
     """Make a record for `pyns_inhabit` to fill."""
     return cast("Inhabitant", ffi.new("struct pyns_inhabitant *"))
+
+
+def write_int(result: IntOut, value: int) -> None:
+    """Write the first int of an array."""
+    cast("list[int]", result)[0] = value
 
 
 def read_ints(result: IntOut, count: int) -> list[int]:

@@ -189,7 +189,8 @@ TABLE: Final = (
         "to set a name takes CAP_SYS_ADMIN in the user namespace that owns it"),
     Row("socket-power", (errno.EPERM, errno.EACCES), ("socket",), (_T.NET,), None,
         NamespacePermissionError,
-        "such a socket takes a capability over the namespace, as CAP_NET_RAW"),
+        "such a socket takes a capability over the namespace, as CAP_NET_RAW; or a "
+        "group in net.ipv4.ping_group_range"),
     Row("no-cookie", (errno.ENOPROTOOPT,), ("getsockopt",), (), None,
         UnsupportedError, "this kernel is older than Linux 5.14"),
     Row("socket-look", (errno.EPERM,), ("ioctl(SIOCGSKNS*",), (), None,

@@ -10,15 +10,25 @@ that owns it, which the caller may have made.
 import errno
 import os
 import sys
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from .. import _proc
-from .._lib import lib, new_buffer, new_ints, new_names, read_buffer, read_int
+from .._lib import (
+    IntOut,
+    lib,
+    new_buffer,
+    new_ints,
+    new_names,
+    read_buffer,
+    read_int,
+    write_int,
+)
 from .._lib import read_name as _read_name
 from .._types import NamespaceType
 from ..lowlevel._arguments import INT_MAX, Descriptor, check, descriptor, in_range
 from . import reach
-from .tasks import run, run_for_descriptor
+from .tasks import Made, run, run_for_descriptor
 
 _T = NamespaceType
 _INT_MIN: Final = -(2**31)
@@ -26,13 +36,15 @@ _OFFSETS_SIZE: Final = 128
 _BILLION: Final = 10**9
 
 
-def open_socket(netns: int, family: int, type: int, proto: int) -> int:
-    """Make a socket in a network namespace; the descriptor is the caller's."""
+def open_socket(
+    netns: int, family: int, type: int, proto: int, adopt: Callable[[int], Made]
+) -> Made:
+    """Make a socket in a network namespace; return what *adopt* makes of it."""
     for name, value in (("family", family), ("type", type), ("proto", proto)):
         in_range(name, value, _INT_MIN, INT_MAX)
     sys.audit("pynamespaces.setns", (_T.NET,))
     return run_for_descriptor(
-        lambda fd: lib.pyns_socket_in(netns, family, type, proto, fd), _T.NET
+        lambda fd: lib.pyns_socket_in(netns, family, type, proto, fd), adopt, _T.NET
     )
 
 
@@ -48,8 +60,11 @@ def open_file(mntns: int, path: reach.Path, flags: int, mode: int) -> int:
     makes = flags & os.O_CREAT or flags & os.O_TMPFILE == os.O_TMPFILE
     sys.audit("pynamespaces.setns", (_T.MNT,))
     mode = mode if makes else 0
+    if flags & os.O_PATH:
+        # open(2) takes no notice of others with it, where openat2(2) refuses them.
+        flags &= os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW
     return run_for_descriptor(
-        lambda fd: lib.pyns_open_in(mntns, encoded, flags, mode, fd), _T.MNT, name
+        lambda fd: lib.pyns_open_in(mntns, encoded, flags, mode, fd), int, _T.MNT, name
     )
 
 
@@ -103,17 +118,22 @@ def _own_offsets(timens: int) -> str | None:
     return _proc.time_offsets()
 
 
-def open_netns_of(sock: Descriptor) -> int:
+def open_netns_of(sock: Descriptor, adopt: Callable[[int], Made]) -> Made:
     """
-    Open the network namespace of a socket.
+    Open the network namespace of a socket; return what *adopt* makes of it.
 
     The kernel wants power over it, but who has none can still be in it.
     """
     fd = descriptor(sock)
-    result = lib.pyns_netns_of_socket(fd)
-    if result == -errno.EPERM and _is_of_here(fd):
-        return reach.open_current(_T.NET)
-    return check(result, "ioctl(SIOCGSKNS)", (_T.NET,), fd=fd)
+
+    def ask(netns: IntOut) -> int:
+        result = lib.pyns_netns_of_socket(fd, netns)
+        if result == -errno.EPERM and _is_of_here(fd):
+            write_int(netns, reach.open_current(_T.NET))
+            return 0
+        return check(result, "ioctl(SIOCGSKNS)", (_T.NET,), fd=fd)
+
+    return run_for_descriptor(ask, adopt, _T.NET)
 
 
 def _is_of_here(sock: int) -> bool:
@@ -133,7 +153,7 @@ def netns_cookie(netns: int) -> int:
     """Return the number that the kernel gives a network namespace, and no other."""
     import socket
 
-    sock = open_socket(netns, socket.AF_UNIX, socket.SOCK_DGRAM, 0)
+    sock = open_socket(netns, socket.AF_UNIX, socket.SOCK_DGRAM, 0, int)
     try:
         value = new_ints("uint64_t", [0])
         check(lib.pyns_netns_cookie(sock, value), "getsockopt", (_T.NET,), fd=sock)

@@ -70,6 +70,8 @@ def _mount_id(fd: int) -> int | None:
 def _read_inside(fd: int) -> bytes:
     """Read the ``mountinfo`` of a process that entered."""
     sys.audit("pynamespaces.setns", (_T.MNT,))
-    info = run_for_descriptor(lambda opened: lib.pyns_mountinfo_in(fd, opened), _T.MNT)
+    info = run_for_descriptor(
+        lambda opened: lib.pyns_mountinfo_in(fd, opened), int, _T.MNT
+    )
     with open(info, "rb") as file:
         return file.read()

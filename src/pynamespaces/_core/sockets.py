@@ -24,19 +24,22 @@ SOCK_STREAM: Final = socket.SOCK_STREAM
 
 def make(netns: int, family: int, type: int, proto: int) -> socket.socket:
     """Make an ordinary socket object in a network namespace."""
-    # Made beforehand, so that it is known afterwards whether it owns the descriptor.
-    sock = socket.socket.__new__(socket.socket)
-    fd = elsewhere.open_socket(netns, family, type, proto)
-    try:
-        socket.socket.__init__(sock, family, type, proto, fileno=fd)
-    except BaseException:
-        if sock.fileno() == fd:
-            # The part in C, which is all that there surely is of it yet.
-            socket.SocketType.close(sock)
-        else:
-            os.close(fd)
-        raise
-    return sock
+
+    def wrap(fd: int) -> socket.socket:
+        # In two steps, so that it is known whether it owns the descriptor.
+        sock = socket.socket.__new__(socket.socket)
+        try:
+            socket.socket.__init__(sock, family, type, proto, fileno=fd)
+        except BaseException:
+            if sock.fileno() == fd:
+                # The part in C, which is all that there surely is of it yet.
+                socket.SocketType.close(sock)
+            else:
+                os.close(fd)
+            raise
+        return sock
+
+    return elsewhere.open_socket(netns, family, type, proto, wrap)
 
 
 def connect(
@@ -56,9 +59,9 @@ def connect(
         try:
             sock = make(netns, family, type, proto)
             _connect(sock, target, timeout, source_address)
-        except SystemCallError:
-            raise  # The namespace was not to be had, so another address helps nothing.
         except OSError as error:
+            if isinstance(error, SystemCallError) and error.syscall != "socket":
+                raise  # The namespace is not to be had, whatever the address.
             errors.append(error)
         else:
             return sock

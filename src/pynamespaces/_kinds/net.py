@@ -178,7 +178,8 @@ class NetNamespace(Namespace, type=NamespaceType.NET):
             NamespacePermissionError: The caller has no CAP_NET_ADMIN over it, and is
                 not in it.
         """
-        return cast("NetNamespace", cls._adopt(_core.elsewhere.open_netns_of(sock)))
+        opened = _core.elsewhere.open_netns_of(sock, cls._adopt)
+        return cast("NetNamespace", opened)
 
     @classmethod
     def create(cls, name: str, *, loopback: bool = False) -> NetNamespace:

@@ -151,7 +151,7 @@ int pyns_statmount(uint64_t mnt_ns_id, uint64_t id, uint64_t mask, char *buffer,
                    int size);
 
 /* sockets.c */
-int pyns_netns_of_socket(int fd);
+int pyns_netns_of_socket(int fd, int *netns);
 int pyns_netns_cookie(int fd, uint64_t *cookie);
 
 /* clone.c */

@@ -74,6 +74,7 @@ int pyns_clone3(uint64_t flags, int exit_signal, int cgroup, const int *set_tid,
 
     int state = protocol.ensure();
     protocol.before();
+    pyns_before_fork();
     long pid = syscall(SYS_clone3, &arguments, sizeof(arguments));
     if (pid < 0 && errno == ENOSYS)
         pid = old_clone(&arguments, pidfd);
@@ -83,6 +84,7 @@ int pyns_clone3(uint64_t flags, int exit_signal, int cgroup, const int *set_tid,
         pyns_after_fork();
         protocol.after_child();
     } else {
+        pyns_after_fork_in_parent();
         protocol.after_parent();
     }
     protocol.release(state);

@@ -5,6 +5,7 @@
 #include "task.h"
 
 #include <sys/prctl.h>
+#include <time.h>
 
 static int lock;
 static int hiding;
@@ -36,10 +37,27 @@ void pyns_show(void) {
     let_go();
 }
 
-/* In a forked child, where the threads that were hiding are not. */
+/* The kernel copies the flag before it copies the memory in which `hiding` is, so a child
+ * could not tell whether its flag is as it was. So a fork waits until nothing is hidden;
+ * not for ever, since who hides may need a lock that the forking thread holds. */
+void pyns_before_fork(void) {
+    const struct timespec pause = {.tv_nsec = 500 * 1000};
+    for (int tries = 0;; tries++) {
+        take_lock();
+        if (hiding == 0 || tries == 200)
+            return;
+        let_go();
+        nanosleep(&pause, NULL);
+    }
+}
+
+void pyns_after_fork_in_parent(void) {
+    let_go();
+}
+
 void pyns_show_after_fork(void) {
-    lock = 0;
     if (hiding > 0 && was == 1)
         prctl(PR_SET_DUMPABLE, 1);
     hiding = 0;
+    let_go();
 }

@@ -19,7 +19,7 @@ static int move_in(struct residence *residence) {
         pyns_close(folder);
         return -errno;
     }
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* which that may have cleared */
     return pyns_give(&residence->trace, folder);
 }
 
@@ -28,12 +28,11 @@ static int reside(void *argument) {
     struct residence *residence = (struct residence *)task->errand;
     if (residence->trace.style == TASK_APART)
         pyns_retreat(task);
-    int result = move_in(residence);
+    int result = pyns_depend_on_caller(task);
+    if (result == 0)
+        result = move_in(residence);
     if (result == 0 && residence->trace.style == TASK_APART)
         result = pyns_send_gifts(task);
-    int parent = getppid(); /* 0: it is in a pid namespace further out */
-    if (parent != 0 && parent != task->parent)
-        result = -ECANCELED;
     if (residence->trace.style != TASK_APART)
         pyns_let_go_of_descriptors();
     task->result = result;

@@ -11,8 +11,9 @@
 #define SO_NETNS_COOKIE 71
 #endif
 
-int pyns_netns_of_socket(int fd) {
-    return PYNS_RESULT(ioctl(fd, SIOCGSKNS, 0UL));
+int pyns_netns_of_socket(int fd, int *netns) {
+    *netns = ioctl(fd, SIOCGSKNS, 0UL);
+    return *netns < 0 ? -errno : 0;
 }
 
 /* A number of the namespace's that is never given twice (Linux 5.14). */

@@ -153,7 +153,9 @@ static int run(void *argument) {
     struct trace *errand = (struct trace *)task->errand;
     if (errand->style == TASK_APART)
         pyns_retreat(task);
-    int result = task->work(errand);
+    int result = pyns_depend_on_caller(task);
+    if (result == 0)
+        result = task->work(errand);
     if (result == 0 && errand->style == TASK_APART)
         result = pyns_send_gifts(task);
     task->result = result;

@@ -78,6 +78,7 @@ void pyns_let_go_of_descriptors(void);
 int pyns_receive_gifts(int channel, struct trace *errand);
 
 /* within.c: for the work, in the helper task */
+int pyns_depend_on_caller(const struct task *task);
 void pyns_at(struct trace *trace, int step, int nstype);
 void pyns_use(struct trace *trace, int fd);
 int pyns_give(struct trace *trace, int fd);

@@ -34,7 +34,7 @@ static void start(void) {
         madvise(epoch_page, sizeof(*epoch_page), MADV_WIPEONFORK) < 0)
         epoch_page = NULL; /* Without the page no pidfd is kept. */
     pyns_warm_up();
-    (void)pthread_atfork(NULL, NULL, pyns_after_fork);
+    (void)pthread_atfork(pyns_before_fork, pyns_after_fork_in_parent, pyns_after_fork);
 }
 
 /* The number of this process among its forebears; 0: cannot be told. */

@@ -74,6 +74,8 @@ void pyns_doubt_warmth(const struct thread *thread, int home);
 void pyns_cool_down(void);
 
 /* hide.c */
+void pyns_before_fork(void);
+void pyns_after_fork_in_parent(void);
 void pyns_show_after_fork(void);
 
 /* home.c */

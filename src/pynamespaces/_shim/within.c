@@ -1,6 +1,15 @@
 /* What a helper task does first: to be where it is needed. */
 #include "task.h"
 
+#include <sys/prctl.h>
+
+/* End with the thread that started it, which waits. It would hold all that it shares. */
+int pyns_depend_on_caller(const struct task *task) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    int parent = getppid(); /* 0: it is in a pid namespace further out */
+    return parent == 0 || parent == task->parent ? 0 : -ECANCELED;
+}
+
 void pyns_at(struct trace *trace, int step, int nstype) {
     trace->step = step;
     trace->nstype = nstype;
@@ -71,7 +80,10 @@ int pyns_task_enter_userns(struct trace *trace, int fd) {
     pyns_at(trace, PYNS_STEP_SETNS, CLONE_NEWUSER);
     if (trace->style != TASK_APART)
         return TASK_FOREIGN;
-    return setns(fd, CLONE_NEWUSER) < 0 ? -errno : 0;
+    if (setns(fd, CLONE_NEWUSER) < 0)
+        return -errno;
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* which that may have cleared */
+    return 0;
 }
 
 /* Enter a namespace: as who the caller is, or else as root of the user namespace that
