@@ -62,6 +62,8 @@ ffibuilder.set_source(
     depends=sorted(str(path) for path in SHIM.glob("*.h")),
     include_dirs=[str(SHIM)],
     extra_compile_args=["-std=gnu11", "-O2", "-fvisibility=hidden", *WARNINGS],
+    # A helper task shares memory with its process, and must not look up symbols.
+    extra_link_args=["-Wl,-z,now"],
     libraries=["dl", "pthread"],
     py_limited_api=True,
 )

@@ -10,6 +10,8 @@ from ._openers import Openers
 from ._types import NamespaceType, TypeLike
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from ._core.idmap import IdMap
     from ._kinds import (
         CgroupNamespace,
@@ -24,14 +26,23 @@ if TYPE_CHECKING:
     from ._openers import Cgroup, Ipc, Mnt, Net, Time, User, Uts
 
 
-def owner_fd(owner: UserNamespace | None) -> int:
-    """Return the descriptor of the user namespace to make others in, or NO_OWNER."""
-    if owner is None:
+class NoOwner:
+    """What stands for the caller's own user namespace, as a context manager."""
+
+    def __enter__(self) -> int:
         return _core.create.NO_OWNER
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+def held_owner(owner: UserNamespace | None) -> AbstractContextManager[int]:
+    """Lend a descriptor of the user namespace to make others in, or NO_OWNER."""
+    if owner is None:
+        return NoOwner()
     if getattr(owner, "type", None) is not NamespaceType.USER:
         raise TypeError(f"an owner is a UserNamespace, not {owner!r}")
-    fd = owner.fileno()
-    return _core.create.NO_OWNER if owner.is_current() else fd
+    return NoOwner() if owner.is_current() else owner._hold()
 
 
 class Makers(Openers):
@@ -152,13 +163,14 @@ class Makers(Openers):
             ValueError: *type* is pid, or an argument is for another type.
         """
         wanted = cls._required(type)
-        plan = _core.create.Plan(
-            (wanted,),
-            uid_map=uid_map,
-            gid_map=gid_map,
-            time_offsets=time_offsets,
-            hostname=hostname,
-            loopback=loopback,
-            owner=owner_fd(owner),
-        )
-        return _core.create.fresh(plan, cls._adopt)[0]
+        with held_owner(owner) as owner_fd:
+            plan = _core.create.Plan(
+                (wanted,),
+                uid_map=uid_map,
+                gid_map=gid_map,
+                time_offsets=time_offsets,
+                hostname=hostname,
+                loopback=loopback,
+                owner=owner_fd,
+            )
+            return _core.create.fresh(plan, cls._adopt)[0]

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, ClassVar, Final, NoReturn, Self, cast
 from . import _core, lowlevel
 from ._core import reach, switch
 from ._creating import Makers
-from ._lib import Target
+from ._lib import Target, lib, new_ints, read_int, write_int
 from ._types import NamespaceId, NamespaceType, TypeLike, override
 from .errors import ClosedNamespaceError
+from .lowlevel._arguments import check
 
 if TYPE_CHECKING:
     from ._kinds import UserNamespace
@@ -22,18 +23,30 @@ _kinds: Final[dict[NamespaceType, type[Namespace]]] = {}
 
 
 class _Hold:
-    """A descriptor that is closed at the end of a ``with`` statement."""
+    """A descriptor, or -1, that is closed at the end of a ``with`` statement."""
 
-    __slots__ = ("_fd",)
+    __slots__ = ("_held",)
 
-    def __init__(self, fd: int) -> None:
-        self._fd = fd
+    def __init__(self) -> None:
+        self._held = new_ints("int", [_CLOSED])
+
+    def duplicate(self, fd: int) -> None:
+        """Hold what another descriptor is of."""
+        check(lib.pyns_duplicate(fd, self._held), "fcntl", fd=fd)
 
     def __enter__(self) -> int:
-        return self._fd
+        return read_int(self._held)
 
     def __exit__(self, *_: object) -> None:
-        os.close(self._fd)
+        self.close()
+
+    def close(self) -> None:
+        fd = read_int(self._held)
+        write_int(self._held, _CLOSED)
+        if fd != _CLOSED:
+            os.close(fd)
+
+    __del__ = close
 
 
 class Namespace(Makers, switch.Enterable):
@@ -248,12 +261,12 @@ class Namespace(Makers, switch.Enterable):
         It stays this namespace's even if another thread closes the object meanwhile,
         and its number becomes that of another namespace.
         """
-        fd = self.fileno()
-        held = reach.duplicate(fd)
+        hold, fd = _Hold(), self.fileno()
+        hold.duplicate(fd)
         if self._target.fd != fd:
-            os.close(held)
+            hold.close()
             raise ClosedNamespaceError(f"{self!r} is closed")
-        return _Hold(held)
+        return hold
 
     def _record(self) -> Target:
         """Return the shim's record of this namespace, for the core."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, NoReturn, Self, TypeVar, overload
 
 from . import _core
 from ._core import reach, switch
-from ._creating import owner_fd
+from ._creating import held_owner
 from ._lib import Target
 from ._namespace import Namespace
 from ._types import (
@@ -137,16 +137,17 @@ class NamespaceSet(Mapping[NamespaceType, Namespace]):
             ValueError: *types* has pid, or is empty: all types cannot be had so.
         """
         wanted = parse_types(types)
-        plan = _core.create.Plan(
-            wanted,
-            uid_map=uid_map,
-            gid_map=gid_map,
-            time_offsets=time_offsets,
-            hostname=hostname,
-            loopback=loopback,
-            owner=owner_fd(owner),
-        )
-        return cls(_core.create.fresh(plan, Namespace._adopt))
+        with held_owner(owner) as owner_fd:
+            plan = _core.create.Plan(
+                wanted,
+                uid_map=uid_map,
+                gid_map=gid_map,
+                time_offsets=time_offsets,
+                hostname=hostname,
+                loopback=loopback,
+                owner=owner_fd,
+            )
+            return cls(_core.create.fresh(plan, Namespace._adopt))
 
     def _open_each(
         self,

@@ -168,8 +168,10 @@ TABLE: Final = (
         "the helper task that was to do it has been killed"),
     Row("maps-undumpable", (errno.EACCES,), ("write",), (_T.USER, _T.TIME),
         _causes.undumpable, NamespacePermissionError,
-        "this process may not write its own files in /proc, which are root's since "
-        "it changed its user id", "execute a program after changing ids"),
+        "this process may not write its own files in /proc, which are root's: it "
+        "changed its user id, or has capabilities, and is kept from other processes "
+        "of its user meanwhile",
+        "execute a program after changing ids; be root, or give up capabilities"),
     Row("map-refused", (errno.EPERM,), ("write",), (_T.USER,), None,
         NamespacePermissionError,
         "an id outside is not the caller's to map: to map more than its own takes "

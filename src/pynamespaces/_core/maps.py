@@ -11,6 +11,7 @@ from .._lib import lib, new_inhabitant
 from .._refusals import from_errno
 from .._types import NamespaceType
 from ..errors import NamespacePermissionError, SystemCallError
+from ..lowlevel._arguments import check
 from . import reach, seek
 from .idmap import Extent, IdMap, Kind
 from .outcomes import refusal
@@ -36,7 +37,15 @@ class _Inhabitant(NamedTuple):
 
     def open(self, name: str, flags: int) -> int:
         """Open one of its files in ``/proc``."""
-        return os.open(name, flags | os.O_CLOEXEC | os.O_NOFOLLOW, dir_fd=self.proc)
+        return _open_in_proc(self.proc, name, flags)
+
+
+def _open_in_proc(folder: int, name: str, flags: int) -> int:
+    """Open a file of a process, and no other that is mounted there."""
+    fd = lib.pyns_open_in_proc(folder, name.encode(), flags)
+    if fd < 0:
+        raise OSError(-fd, os.strerror(-fd), f"/proc/PID/{name}")
+    return fd
 
 
 @contextmanager
@@ -163,13 +172,20 @@ def become_root(uid: int, gid: int) -> None:
     Nothing else is mapped, and supplementary groups can no longer be changed. See
     :manpage:`user_namespaces(7)`.
     """
+    folder = check(lib.pyns_open_own_proc(), "open", _USER, "/proc/self")
+    try:
+        _write_own_maps(folder, uid, gid)
+    finally:
+        os.close(folder)
+
+
+def _write_own_maps(folder: int, uid: int, gid: int) -> None:
     for name, text in (
         ("setgroups", "deny"),
         ("uid_map", f"0 {uid} 1"),
         ("gid_map", f"0 {gid} 1"),
     ):
-        path = f"/proc/thread-self/{name}"
-        _write_whole(os.open(path, os.O_WRONLY | os.O_CLOEXEC), text.encode())
+        _write_whole(_open_in_proc(folder, name, os.O_WRONLY), text.encode())
 
 
 def read_map(userns: int, kind: Kind) -> IdMap:

@@ -1,14 +1,17 @@
 /* A helper task apart: it has nothing that is worth taking, and sends what it opens. */
 #include "task.h"
 
-#include <sys/prctl.h>
 #include <sys/socket.h>
 
 #ifndef SYS_close_range
 #define SYS_close_range 436
 #endif
 
-static void close_all_but(int *fds, int count) {
+static int close_between(unsigned int first, unsigned int last) {
+    return first > last ? 0 : PYNS_RESULT(syscall(SYS_close_range, first, last, 0));
+}
+
+static int close_all_but(int *fds, int count) {
     for (int i = 1; i < count; i++) /* sorted; there are few */
         for (int j = i; j > 0 && fds[j - 1] > fds[j]; j--) {
             int other = fds[j];
@@ -18,21 +21,20 @@ static void close_all_but(int *fds, int count) {
     unsigned int from = 0;
     for (int i = 0; i < count; i++) {
         unsigned int fd = (unsigned int)fds[i];
-        if (fd > from)
-            syscall(SYS_close_range, from, fd - 1, 0);
-        if (fd >= from)
-            from = fd + 1;
+        int result = fd > from ? close_between(from, fd - 1) : 0;
+        if (result < 0)
+            return result;
+        from = fd >= from ? fd + 1 : from;
     }
-    syscall(SYS_close_range, from, ~0U, 0);
+    return close_between(from, ~0U);
 }
 
-/* Apart: have nothing that is worth taking, and let nobody look. */
-void pyns_retreat(struct task *task) {
+/* Apart: have nothing that is worth taking. */
+int pyns_retreat(struct task *task) {
     struct trace *errand = (struct trace *)task->errand;
     int kept[MAX_TYPES + 1] = {task->outbox};
     memcpy(kept + 1, errand->uses, sizeof(errand->uses));
-    prctl(PR_SET_DUMPABLE, 0);
-    close_all_but(kept, 1 + errand->uses_count);
+    return close_all_but(kept, 1 + errand->uses_count);
 }
 
 int pyns_send_gifts(const struct task *task) {

@@ -115,6 +115,7 @@ int pyns_loopback_up(void);
 
 /* nsfs.c: namespace files, their ioctls and their handles */
 int pyns_open_namespace(const char *path);
+int pyns_duplicate(int fd, int *duplicate);
 int pyns_is_nsfs(int fd);
 int pyns_is_procfs(int fd);
 int pyns_identify(int fd, struct pyns_target *target);
@@ -128,6 +129,10 @@ int pyns_open_by_handle(const unsigned char *handle, int size);
 /* inhabit.c */
 int pyns_inhabit(int userns, int fresh, struct pyns_inhabitant *inhabitant);
 int pyns_dismiss(struct pyns_inhabitant *inhabitant);
+
+/* procfs.c */
+int pyns_open_own_proc(void);
+int pyns_open_in_proc(int folder, const char *name, int flags);
 
 /* elsewhere.c: acting in a namespace, by a helper task */
 int pyns_socket_in(int netns, int family, int type, int protocol, int *fd);

@@ -10,40 +10,43 @@ struct creation_errand {
 };
 
 /* The kernel takes such a file whole, by one write, or not at all. */
-static int write_own(struct trace *trace, int step, int nstype, const char *name,
-                     const char *text) {
-    const int flags = O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
-    pyns_at(trace, step, nstype);
+static int write_whole(int fd, const char *text) {
     size_t length = strlen(text);
-    if (length == 0)
-        return 0;
+    ssize_t written = write(fd, text, length);
+    return written < 0 ? -errno : (size_t)written == length ? 0 : -EIO;
+}
+
+static int open_own(const char *name) {
     int folder = pyns_open_own_proc();
     if (folder < 0)
         return folder;
-    int fd = PYNS_RESULT(openat(folder, name, flags));
+    int fd = pyns_open_in_proc(folder, name, O_WRONLY);
     pyns_close(folder);
+    return fd;
+}
+
+static int write_own(struct trace *trace, int step, const char *name,
+                     const char *text) {
+    pyns_at(trace, step, CLONE_NEWUSER);
+    if (!*text)
+        return 0;
+    int fd = open_own(name);
     if (fd < 0)
         return fd;
-    /* Another file could have been mounted on this one. */
-    int result = pyns_is_procfs(fd) == 1 ? 0 : -ENOENT;
-    if (result == 0) {
-        ssize_t written = write(fd, text, length);
-        result = written < 0 ? -errno : (size_t)written == length ? 0 : -EIO;
-    }
+    int result = write_whole(fd, text);
     pyns_close(fd);
     return result;
 }
 
 static int write_maps(struct trace *trace, const struct pyns_creation *what) {
-    const int user = CLONE_NEWUSER;
     int result = 0;
     /* Without power outside, a group map may be written only after this. */
     if (what->gid_map[0])
-        result = write_own(trace, PYNS_STEP_SETGROUPS, user, "setgroups", "deny");
+        result = write_own(trace, PYNS_STEP_SETGROUPS, "setgroups", "deny");
     if (result == 0)
-        result = write_own(trace, PYNS_STEP_UID_MAP, user, "uid_map", what->uid_map);
+        result = write_own(trace, PYNS_STEP_UID_MAP, "uid_map", what->uid_map);
     if (result == 0)
-        result = write_own(trace, PYNS_STEP_GID_MAP, user, "gid_map", what->gid_map);
+        result = write_own(trace, PYNS_STEP_GID_MAP, "gid_map", what->gid_map);
     return result;
 }
 
@@ -86,15 +89,16 @@ static int make_tree_private(void) {
     return result < 0 && result != -EPERM ? result : pyns_make_root_private();
 }
 
-static int set_up(struct trace *trace, const struct pyns_creation *what) {
+static int set_up(struct trace *trace, const struct pyns_creation *what, int offsets) {
     int result = 0;
     if (what->flags & CLONE_NEWNS) {
         pyns_at(trace, PYNS_STEP_PROPAGATION, CLONE_NEWNS);
         result = make_tree_private();
     }
-    if (result == 0 && what->flags & CLONE_NEWTIME)
-        result = write_own(trace, PYNS_STEP_TIME_OFFSETS, CLONE_NEWTIME,
-                           "timens_offsets", what->time_offsets);
+    if (result == 0 && offsets >= 0) {
+        pyns_at(trace, PYNS_STEP_TIME_OFFSETS, CLONE_NEWTIME);
+        result = write_whole(offsets, what->time_offsets);
+    }
     if (result == 0 && what->hostname_length >= 0) {
         pyns_at(trace, PYNS_STEP_NAME, CLONE_NEWUTS);
         result =
@@ -116,8 +120,9 @@ static int open_all(struct trace *trace, const struct pyns_creation *what) {
     return result;
 }
 
-static int create(struct trace *trace) {
-    struct pyns_creation *what = &((struct creation_errand *)trace)->what;
+/* From a descriptor that it will write the clock offsets to, or -1. */
+static int create_with(struct trace *trace, const struct pyns_creation *what,
+                       int offsets) {
     int result = 0;
     if (what->owner >= 0)
         result = pyns_task_enter_userns(trace, what->owner);
@@ -130,8 +135,23 @@ static int create(struct trace *trace) {
     make_mnt_look_younger(mnt_before);
     result = write_maps(trace, what);
     if (result == 0)
-        result = set_up(trace, what);
+        result = set_up(trace, what, offsets);
     return result < 0 ? result : open_all(trace, what);
+}
+
+static int create(struct trace *trace) {
+    const struct pyns_creation *what = &((struct creation_errand *)trace)->what;
+    int offsets = -1;
+    if (what->time_offsets[0]) {
+        /* Opened now: what nobody may look into has files that are root's. */
+        pyns_at(trace, PYNS_STEP_TIME_OFFSETS, CLONE_NEWTIME);
+        offsets = open_own("timens_offsets");
+        if (offsets < 0)
+            return offsets;
+    }
+    int result = create_with(trace, what, offsets);
+    pyns_close(offsets);
+    return result;
 }
 
 /* Make what->flags; the fds are the caller's to close, and -1 after a failure. */
@@ -144,15 +164,13 @@ int pyns_create(struct pyns_creation *what) {
     pyns_use(&errand.trace, what->owner);
     if (what->owner >= 0)
         errand.trace.style = TASK_APART;
-    else if (what->flags & CLONE_NEWUSER && pyns_is_powerful())
-        errand.trace.style = TASK_HIDDEN;
-    int result = pyns_run_task(create, &errand.trace, sizeof(errand));
-    if (result == -EACCES && errand.trace.style == TASK_HIDDEN) {
-        /* Root of a user namespace that it has not executed a program in may not write
-         * the files of what is undumpable. */
-        errand = (struct creation_errand){.what = *what};
-        result = pyns_run_task(create, &errand.trace, sizeof(errand));
+    else if (what->flags & CLONE_NEWUSER) {
+        int style = pyns_style_for_fresh_userns();
+        if (style < 0)
+            return style;
+        errand.trace.style = (enum task_style)style;
     }
+    int result = pyns_run_task(create, &errand.trace, sizeof(errand));
     for (int i = 0; result == 0 && i < what->count; i++)
         what->fds[i] = errand.trace.gives[i];
     return result;

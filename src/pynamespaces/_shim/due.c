@@ -53,8 +53,8 @@ int pyns_refuse_to_set_clocks(struct thread *thread) {
     return -PYNS_EPENDING;
 }
 
-/* Whether the calling thread has more than its user's other processes can get at. */
-int pyns_is_powerful(void) {
+/* Whether the calling thread has capabilities. */
+static int is_powerful(void) {
     struct {
         uint32_t version;
         int pid;
@@ -64,5 +64,41 @@ int pyns_is_powerful(void) {
     } data[2] = {{0}};
     if (syscall(SYS_capget, &header, data) < 0)
         return 1;
-    return geteuid() == 0 && (data[0].permitted || data[1].permitted);
+    return data[0].permitted || data[1].permitted;
+}
+
+/* Whose this process's files in /proc are while it is hidden; or -errno. */
+static int64_t owner_when_hidden(void) {
+    struct stat facts;
+    int result = pyns_hide();
+    if (result < 0)
+        return result;
+    int folder = pyns_open_own_proc();
+    int file = folder < 0 ? folder : pyns_open_in_proc(folder, "uid_map", O_PATH);
+    int64_t owner = file;
+    if (file >= 0)
+        owner = fstat(file, &facts) < 0 ? (int64_t)-errno : (int64_t)facts.st_uid;
+    pyns_close(file);
+    pyns_close(folder);
+    pyns_show();
+    return owner;
+}
+
+/* How to run in a user namespace where nobody is yet, but other processes of this user
+ * have power: they may look into this one as well, unless it has capabilities. Hidden,
+ * it must still be able to write its own files in /proc. */
+int pyns_style_for_fresh_userns(void) {
+    if (!is_powerful())
+        return TASK_SHARING;
+    struct thread *thread = pyns_self();
+    if (!thread)
+        return -ENOMEM;
+    thread->last_step = PYNS_STEP_SETGROUPS;
+    thread->last_type = CLONE_NEWUSER;
+    int64_t owner = owner_when_hidden();
+    if (owner < 0 || owner == geteuid())
+        return owner < 0 ? (int)owner : TASK_HIDDEN;
+    /* Root of a user namespace in which it has executed no program: outside, this user
+     * has power over it anyway. */
+    return geteuid() == 0 ? TASK_SHARING : -EACCES;
 }

@@ -103,7 +103,7 @@ static int open_own_file(struct trace *trace, int fd, int nstype, const char *na
     int result = pyns_task_enter(trace, fd, nstype);
     if (result == 0) {
         pyns_at(trace, PYNS_STEP_PROC, nstype);
-        result = PYNS_RESULT(openat(folder, name, O_RDONLY | O_CLOEXEC));
+        result = pyns_open_in_proc(folder, name, O_RDONLY);
     }
     pyns_close(folder);
     return result;

@@ -5,7 +5,6 @@
 #include "task.h"
 
 #include <sys/prctl.h>
-#include <time.h>
 
 static int lock;
 static int hiding;
@@ -20,14 +19,18 @@ static void let_go(void) {
     __atomic_store_n(&lock, 0, __ATOMIC_RELEASE);
 }
 
-void pyns_hide(void) {
+int pyns_hide(void) {
+    int result = 0;
     take_lock();
-    if (hiding++ == 0) {
+    if (hiding == 0) {
         was = prctl(PR_GET_DUMPABLE);
         if (was == 1)
-            prctl(PR_SET_DUMPABLE, 0);
+            result = PYNS_RESULT(prctl(PR_SET_DUMPABLE, 0));
     }
+    if (result == 0)
+        hiding++;
     let_go();
+    return result;
 }
 
 void pyns_show(void) {
@@ -37,18 +40,10 @@ void pyns_show(void) {
     let_go();
 }
 
-/* The kernel copies the flag before it copies the memory in which `hiding` is, so a child
- * could not tell whether its flag is as it was. So a fork waits until nothing is hidden;
- * not for ever, since who hides may need a lock that the forking thread holds. */
+/* The kernel copies the flag before it copies the memory in which `hiding` is, so neither
+ * may change during a fork, or the child could not tell whether its flag is as it was. */
 void pyns_before_fork(void) {
-    const struct timespec pause = {.tv_nsec = 500 * 1000};
-    for (int tries = 0;; tries++) {
-        take_lock();
-        if (hiding == 0 || tries == 200)
-            return;
-        let_go();
-        nanosleep(&pause, NULL);
-    }
+    take_lock();
 }
 
 void pyns_after_fork_in_parent(void) {

@@ -1,7 +1,7 @@
 /* Inhabitants: helper tasks that rest in a user namespace until they are dismissed. */
 #include "task.h"
 
-#include <sys/prctl.h>
+#include <time.h>
 
 struct residence {
     struct trace trace;
@@ -15,20 +15,22 @@ static int move_in(struct residence *residence) {
     if (folder < 0)
         return folder;
     pyns_at(&residence->trace, PYNS_STEP_SETNS, CLONE_NEWUSER);
-    if (setns(residence->userns, CLONE_NEWUSER) < 0) {
+    int result = residence->trace.style == TASK_APART
+                     ? pyns_setns_alone(residence->userns)
+                     : PYNS_RESULT(setns(residence->userns, CLONE_NEWUSER));
+    if (result < 0) {
         pyns_close(folder);
-        return -errno;
+        return result;
     }
-    prctl(PR_SET_PDEATHSIG, SIGKILL); /* which that may have cleared */
     return pyns_give(&residence->trace, folder);
 }
 
 static int reside(void *argument) {
     struct task *task = argument;
     struct residence *residence = (struct residence *)task->errand;
-    if (residence->trace.style == TASK_APART)
-        pyns_retreat(task);
     int result = pyns_depend_on_caller(task);
+    if (result == 0 && residence->trace.style == TASK_APART)
+        result = pyns_retreat(task);
     if (result == 0)
         result = move_in(residence);
     if (result == 0 && residence->trace.style == TASK_APART)
@@ -37,9 +39,12 @@ static int reside(void *argument) {
         pyns_let_go_of_descriptors();
     task->result = result;
     __atomic_store_n(&task->done, 1, __ATOMIC_RELEASE);
-    /* From here on the calling thread runs as well, so nothing may fail. */
-    while (result == 0)
-        syscall(SYS_ppoll, NULL, 0, NULL, NULL, 0);
+    /* From here on the calling thread runs as well, so nothing may fail. It is killed,
+     * or asked to leave where that is refused. */
+    while (result == 0 && !__atomic_load_n(&task->leave, __ATOMIC_ACQUIRE)) {
+        struct timespec nap = {.tv_nsec = 50 * 1000 * 1000};
+        syscall(SYS_ppoll, NULL, 0, &nap, NULL, 0);
+    }
     return 0;
 }
 
@@ -51,10 +56,13 @@ int pyns_inhabit(int userns, int fresh, struct pyns_inhabitant *inhabitant) {
     int pid, result = pyns_prepare_task();
     if (result < 0)
         return result;
+    int style = fresh ? pyns_style_for_fresh_userns() : TASK_APART;
+    if (style == TASK_APART)
+        result = pyns_refuse_to_set_clocks(pyns_self());
+    if (style < 0 || result < 0)
+        return style < 0 ? style : result;
     struct residence errand = {.userns = userns};
-    errand.trace.style = TASK_APART;
-    if (fresh)
-        errand.trace.style = pyns_is_powerful() ? TASK_HIDDEN : TASK_SHARING;
+    errand.trace.style = (enum task_style)style;
     pyns_use(&errand.trace, userns);
     uint64_t signals = pyns_block_signals();
     struct task *task =
@@ -81,8 +89,10 @@ int pyns_inhabit(int userns, int fresh, struct pyns_inhabitant *inhabitant) {
 /* End an inhabitant; on the thread that made it. Twice is allowed. */
 int pyns_dismiss(struct pyns_inhabitant *inhabitant) {
     if (inhabitant->room) {
+        struct task *task = inhabitant->room;
+        __atomic_store_n(&task->leave, 1, __ATOMIC_RELEASE);
         if (inhabitant->pid > 0)
-            pyns_end_task(inhabitant->room, inhabitant->pid);
+            pyns_end_task(task, inhabitant->pid);
         pyns_close(inhabitant->proc);
         pyns_free_task(inhabitant->room);
         *inhabitant = (struct pyns_inhabitant){.proc = -1};

@@ -14,6 +14,8 @@ struct journey {
 
 static int join_one(struct journey *journey, int i) {
     pyns_at(&journey->trace, PYNS_STEP_SETNS, journey->nstypes[i]);
+    if (journey->nstypes[i] == CLONE_NEWUSER && journey->trace.style == TASK_APART)
+        return pyns_setns_alone(journey->fds[i]);
     return PYNS_RESULT(setns(journey->fds[i], journey->nstypes[i]));
 }
 
@@ -50,7 +52,7 @@ int pyns_join(const int *fds, const int *nstypes, int count, int rehearse) {
         journey.fds[i] = fds[i];
         journey.nstypes[i] = nstypes[i];
         pyns_use(&journey.trace, fds[i]);
-        if (nstypes[i] & (CLONE_NEWTIME | CLONE_NEWUSER))
+        if (rehearse && nstypes[i] & (CLONE_NEWTIME | CLONE_NEWUSER))
             journey.trace.style = TASK_APART;
     }
     if (rehearse)

@@ -41,6 +41,12 @@ int pyns_open_namespace(const char *path) {
     return fd;
 }
 
+/* Into *duplicate, where it is found even if Python handles a signal first. */
+int pyns_duplicate(int fd, int *duplicate) {
+    *duplicate = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    return *duplicate < 0 ? -errno : 0;
+}
+
 /* Fill in which namespace fd is. -ENOTTY: it is none. */
 int pyns_identify(int fd, struct pyns_target *target) {
     struct stat facts;

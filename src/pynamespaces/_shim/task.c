@@ -36,11 +36,26 @@ void pyns_restore_signals(uint64_t before) {
     syscall(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, KERNEL_SIGSET_SIZE);
 }
 
+/* Whether a signal would do nothing: while it is blocked, it waits all the same. */
+static int is_ignored(int number) {
+    struct sigaction action;
+    if (sigaction(number, NULL, &action) < 0)
+        return 1;
+    if (action.sa_handler == SIG_DFL)
+        return number == SIGCHLD || number == SIGCONT || number == SIGURG ||
+               number == SIGWINCH;
+    return action.sa_handler == SIG_IGN;
+}
+
 /* Whether a signal waits to be handled that was not blocked before. */
 static int is_signalled(uint64_t before) {
     uint64_t pending = 0;
     syscall(SYS_rt_sigpending, &pending, KERNEL_SIGSET_SIZE);
-    return (pending & ~before) != 0;
+    pending &= ~before;
+    for (int number = 1; pending; number++, pending >>= 1)
+        if (pending & 1 && !is_ignored(number))
+            return 1;
+    return 0;
 }
 
 int pyns_prepare_task(void) {
@@ -90,9 +105,12 @@ struct task *pyns_start_task(task_work *work, int (*entry)(void *),
     task->outbox = ends[1];
     task->inbox = ends[0];
     memcpy(task->errand, errand, size);
-    task->is_hiding = errand->style == TASK_HIDDEN;
-    if (task->is_hiding)
-        pyns_hide();
+    if (errand->style == TASK_HIDDEN) {
+        *pid = pyns_hide();
+        if (*pid < 0)
+            return task;
+        task->is_hiding = 1;
+    }
     /* CLONE_PIDFD writes here, while the task reads the rest. */
     int pidfd = -1;
     int flags = CLONE_PIDFD | (is_apart ? 0 : CLONE_VM | CLONE_FILES);
@@ -103,6 +121,10 @@ struct task *pyns_start_task(task_work *work, int (*entry)(void *),
     return task;
 }
 
+static int is_done(const struct task *task) {
+    return __atomic_load_n(&task->done, __ATOMIC_ACQUIRE);
+}
+
 /* Wait until it has ended, or (rest) has done its work and rests. 0: it has done it.
  * -ECANCELED: it was killed, or stopped, by whoever could. -EINTR: it takes long, and a
  * signal waits to be handled. But for a rest, it is gone then. */
@@ -111,18 +133,17 @@ int pyns_await_task(struct task *task, int pid, uint64_t signals, int rest) {
     for (;;) {
         struct timespec slice = {.tv_nsec = rest ? 500 * 1000 : 20 * 1000 * 1000};
         long ended = syscall(SYS_ppoll, &end, 1, &slice, NULL, 0);
-        int is_done = __atomic_load_n(&task->done, __ATOMIC_ACQUIRE);
-        if (is_done && rest)
+        if (rest && is_done(task))
             return 0;
         int status = 0, options = __WALL | WUNTRACED | (ended ? 0 : WNOHANG);
         if (syscall(SYS_wait4, pid, &status, options, NULL) != 0) {
             if (WIFSTOPPED(status))
                 pyns_end_task(task, pid);
-            return is_done ? 0 : -ECANCELED;
+            return is_done(task) && !rest ? 0 : -ECANCELED;
         }
         if (is_signalled(signals)) {
             pyns_end_task(task, pid);
-            return is_done ? 0 : -EINTR;
+            return is_done(task) && !rest ? 0 : -EINTR;
         }
     }
 }
@@ -130,7 +151,8 @@ int pyns_await_task(struct task *task, int pid, uint64_t signals, int rest) {
 /* End it, wherever it is, and wait for that. By pidfd: another waiter may have been
  * quicker, and the id be somebody else's. */
 void pyns_end_task(struct task *task, int pid) {
-    syscall(SYS_pidfd_send_signal, task->pidfd, SIGKILL, NULL, 0);
+    if (syscall(SYS_pidfd_send_signal, task->pidfd, SIGKILL, NULL, 0) < 0)
+        kill(pid, SIGKILL); /* Old seccomp filters know no pidfds. */
     while (syscall(SYS_wait4, pid, NULL, __WALL, NULL) < 0 && errno == EINTR)
         ;
 }
@@ -151,9 +173,9 @@ int pyns_collect_task(struct task *task, struct trace *errand, size_t size) {
 static int run(void *argument) {
     struct task *task = argument;
     struct trace *errand = (struct trace *)task->errand;
-    if (errand->style == TASK_APART)
-        pyns_retreat(task);
     int result = pyns_depend_on_caller(task);
+    if (result == 0 && errand->style == TASK_APART)
+        result = pyns_retreat(task);
     if (result == 0)
         result = task->work(errand);
     if (result == 0 && errand->style == TASK_APART)

@@ -41,6 +41,7 @@ struct task {
     task_work *work;
     int result;
     int done;    /* the work is; or an inhabitant has come to rest */
+    int leave;   /* an inhabitant is to end */
     int parent;
     int is_hiding;
     int pidfd;
@@ -63,16 +64,16 @@ int pyns_collect_task(struct task *task, struct trace *errand, size_t size);
 void pyns_free_task(struct task *task);
 
 /* hide.c */
-void pyns_hide(void);
+int pyns_hide(void);
 void pyns_show(void);
 
 /* due.c */
 int pyns_refuse_to_be_init(struct thread *thread);
 int pyns_refuse_to_set_clocks(struct thread *thread);
-int pyns_is_powerful(void);
+int pyns_style_for_fresh_userns(void);
 
 /* apart.c: but for the last, in the helper task */
-void pyns_retreat(struct task *task);
+int pyns_retreat(struct task *task);
 int pyns_send_gifts(const struct task *task);
 void pyns_let_go_of_descriptors(void);
 int pyns_receive_gifts(int channel, struct trace *errand);
@@ -82,9 +83,9 @@ int pyns_depend_on_caller(const struct task *task);
 void pyns_at(struct trace *trace, int step, int nstype);
 void pyns_use(struct trace *trace, int fd);
 int pyns_give(struct trace *trace, int fd);
-int pyns_open_own_proc(void);
 int pyns_task_own_namespace(int nstype);
 int pyns_task_enter_userns(struct trace *trace, int fd);
+int pyns_setns_alone(int userns);
 int pyns_task_enter(struct trace *trace, int fd, int nstype);
 
 /* syscalls.c */

@@ -25,21 +25,10 @@ void pyns_use(struct trace *trace, int fd) {
 int pyns_give(struct trace *trace, int fd) {
     if (fd < 0)
         return fd;
-    trace->gives[trace->gives_count++] = fd;
+    /* In this order, for who collects them if the task is killed in between. */
+    trace->gives[trace->gives_count] = fd;
+    __atomic_store_n(&trace->gives_count, trace->gives_count + 1, __ATOMIC_RELEASE);
     return 0;
-}
-
-/* Open the task's own folder in /proc, if that is one: whoever made the mount namespace
- * where the caller is may have put another thing in its place. */
-int pyns_open_own_proc(void) {
-    int folder = open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (folder < 0)
-        return -errno;
-    int is_procfs = pyns_is_procfs(folder);
-    if (is_procfs == 1)
-        return folder;
-    close(folder);
-    return is_procfs < 0 ? is_procfs : -ENOENT;
 }
 
 /* Open one of the helper task's namespaces; of time, where its children are born. */
@@ -57,10 +46,14 @@ int pyns_task_own_namespace(int nstype) {
     int folder = pyns_open_own_proc();
     if (folder < 0)
         return folder;
-    char path[32] = "ns/";
-    strcat(path, for_children ? facts->child_link : facts->link);
-    int fd = PYNS_RESULT(openat(folder, path, O_RDONLY | O_CLOEXEC));
-    close(folder);
+    int links = pyns_open_in_proc(folder, "ns", O_PATH | O_DIRECTORY);
+    pyns_close(folder);
+    if (links < 0)
+        return links;
+    /* Nothing can be mounted on such a link. */
+    const char *link = for_children ? facts->child_link : facts->link;
+    int fd = PYNS_RESULT(openat(links, link, O_RDONLY | O_CLOEXEC));
+    pyns_close(links);
     return fd;
 }
 
@@ -80,10 +73,23 @@ int pyns_task_enter_userns(struct trace *trace, int fd) {
     pyns_at(trace, PYNS_STEP_SETNS, CLONE_NEWUSER);
     if (trace->style != TASK_APART)
         return TASK_FOREIGN;
-    if (setns(fd, CLONE_NEWUSER) < 0)
+    return pyns_setns_alone(fd);
+}
+
+static int let_nobody_look(void) {
+    return PYNS_RESULT(prctl(PR_SET_DUMPABLE, 0));
+}
+
+/* Join a user namespace, with memory of its own that nobody there may see. */
+int pyns_setns_alone(int userns) {
+    int result = let_nobody_look();
+    if (result < 0)
+        return result;
+    if (setns(userns, CLONE_NEWUSER) < 0)
         return -errno;
-    prctl(PR_SET_PDEATHSIG, SIGKILL); /* which that may have cleared */
-    return 0;
+    /* Which that may have changed: both, and the first by fs.suid_dumpable. */
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    return let_nobody_look();
 }
 
 /* Enter a namespace: as who the caller is, or else as root of the user namespace that
