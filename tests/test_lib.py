@@ -64,11 +64,30 @@ def test_function_returns_an_int(name: str) -> None:
     ("protocol", "struct"),
     [(_lib.Target, "struct pyns_target"), (_lib.MntInfo, "struct pyns_mnt_info")],
 )
-def test_records(protocol: type[object], struct: str) -> None:
+def test_plain_records(protocol: type[object], struct: str) -> None:
     """A typed record has the fields of the struct, in order."""
     fields = ffi.typeof(struct).fields
     assert list(protocol.__annotations__) == [name for name, _ in fields]
     assert all(field.type.kind == "primitive" for _, field in fields)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "struct"),
+    [
+        (_lib.Names, "struct pyns_names"),
+        (_lib.Creation, "struct pyns_creation"),
+    ],
+)
+def test_records(protocol: type[object], struct: str) -> None:
+    """A typed record has the fields of the struct, in order, arrays among them."""
+    fields = ffi.typeof(struct).fields
+    assert list(protocol.__annotations__) == [name for name, _ in fields]
+
+
+def test_inhabitant() -> None:
+    """What keeps an inhabitant is the shim's alone, but for what is read of it."""
+    names = {name for name, _ in ffi.typeof("struct pyns_inhabitant").fields}
+    assert names - set(_lib.Inhabitant.__annotations__) == {"room"}
 
 
 @pytest.mark.parametrize("type", ["net", "uts", "user"])
