@@ -46,7 +46,10 @@ class _Hold:
         if fd != _CLOSED:
             os.close(fd)
 
-    __del__ = close
+    def __del__(self) -> None:
+        # One that was never made holds nothing.
+        if hasattr(self, "_held"):
+            self.close()
 
 
 class Namespace(Makers, switch.Enterable):
