@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import struct
-from binascii import crc32
-from typing import TYPE_CHECKING, Final, Generic, NoReturn, cast, final
+from typing import TYPE_CHECKING, Generic, NoReturn, cast, final
 
-from ._core import marks, seek
-from ._core.marks import Marks
+from . import _core
 from ._namespace import Namespace
-from ._types import NamespaceId, NamespaceType, override
+from ._types import NamespaceId, override
 from .errors import NamespaceGoneError
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
+
+    from ._core.marks import Marks
 
     _Kind_co = TypeVar("_Kind_co", bound=Namespace, covariant=True, default=Namespace)
     _Kind = TypeVar("_Kind", bound=Namespace)
@@ -22,20 +21,6 @@ else:
     from typing import TypeVar
 
     _Kind_co = TypeVar("_Kind_co", bound=Namespace, covariant=True)
-
-_MAGIC: Final = b"pyns-ref"
-_VERSION: Final = 1
-
-# Magic, version, which of unique, number and boot there are, length of the handle; the
-# flag of the type, dev, ino, unique, number, boot. Then the handle, and a CRC of all.
-_HEAD: Final = struct.Struct(">8sBBH I QQQQ 16s")
-_CRC: Final = struct.Struct(">I")
-_HAS_UNIQUE, _HAS_NUMBER, _HAS_BOOT = 1, 2, 4
-
-_NO_REF: Final = (
-    "these are not the bytes of a NamespaceRef, or damaged, or of a version that this "
-    "one does not know"
-)
 
 
 @final
@@ -63,7 +48,7 @@ class NamespaceRef(Generic[_Kind_co]):
 
     @classmethod
     def _of(cls, namespace: _Kind) -> NamespaceRef[_Kind]:
-        made = _made(marks.marks_of(namespace.fileno()), marks.boot_id())
+        made = _made(_core.marks.marks_of(namespace.fileno()), _core.marks.boot_id())
         return cast("NamespaceRef[_Kind]", made)
 
     @classmethod
@@ -77,7 +62,7 @@ class NamespaceRef(Generic[_Kind_co]):
         if not isinstance(data, (bytes, bytearray, memoryview)):
             kind = type(data).__name__
             raise TypeError(f"a NamespaceRef is made from bytes, not {kind}")
-        return _unpack(bytes(data))
+        return _made(*_core.wire.unpack(bytes(data)))
 
     @property
     def id(self) -> NamespaceId:
@@ -102,9 +87,9 @@ class NamespaceRef(Generic[_Kind_co]):
             NamespaceLimitError: There was no descriptor left to open it.
         """
         self._require_this_boot()
-        fd = marks.open_by_handle(self._marks)
-        if fd is None or not seek.keep_if(fd, self._is_it):
-            fd = seek.open_found(self.id, self._is_it)
+        fd = _core.marks.open_by_handle(self._marks)
+        if fd is None or not _core.seek.keep_if(fd, self._is_it):
+            fd = _core.seek.open_found(self.id, self._is_it)
         if fd is None:
             raise NamespaceGoneError(
                 f"{self.id} has died, or is nowhere that this caller may look (an open "
@@ -114,11 +99,11 @@ class NamespaceRef(Generic[_Kind_co]):
         return cast("_Kind_co", Namespace._adopt(fd))
 
     def _is_it(self, fd: int) -> bool:
-        return marks.fits(fd, self._marks)
+        return _core.marks.fits(fd, self._marks)
 
     def _require_this_boot(self) -> None:
         """Refuse what was made elsewhere: the kernel counts anew in each boot."""
-        now = marks.boot_id()
+        now = _core.marks.boot_id()
         if self._boot == now:
             return
         if self._boot is None or now is None:
@@ -132,15 +117,7 @@ class NamespaceRef(Generic[_Kind_co]):
         )
 
     def __bytes__(self) -> bytes:
-        identity, handle, number = self._marks
-        has = _HAS_UNIQUE if identity.unique is not None else 0
-        has |= _HAS_NUMBER if number is not None else 0
-        has |= _HAS_BOOT if self._boot is not None else 0
-        head = _HEAD.pack(
-            _MAGIC, _VERSION, has, len(handle), identity.type.flag, identity.dev,
-            identity.ino, identity.unique or 0, number or 0, self._boot or b"",
-        )  # fmt: skip
-        return head + handle + _CRC.pack(crc32(head + handle))
+        return _core.wire.pack(self._marks, self._boot)
 
     @override
     def __eq__(self, other: object) -> bool:
@@ -175,23 +152,6 @@ def _made(known: Marks, boot: bytes | None) -> NamespaceRef:
     keep(self, "_marks", known)
     keep(self, "_boot", boot)
     return self
-
-
-def _unpack(data: bytes) -> NamespaceRef:
-    try:
-        fields = _HEAD.unpack_from(data)
-        type = NamespaceType.from_flag(fields[4])
-    except (struct.error, ValueError):
-        raise ValueError(_NO_REF) from None
-    _, _, has, length, _, dev, ino, unique, number, boot = fields
-    identity = NamespaceId(type, dev, ino, unique if has & _HAS_UNIQUE else None)
-    handle = data[_HEAD.size : _HEAD.size + length]
-    known = Marks(identity, handle, number if has & _HAS_NUMBER else None)
-    ref = _made(known, boot if has & _HAS_BOOT else None)
-    # There is one way to write each, so what comes out the same was read right.
-    if bytes(ref) != data:
-        raise ValueError(_NO_REF)
-    return ref
 
 
 Namespace._ref_class = NamespaceRef

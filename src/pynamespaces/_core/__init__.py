@@ -12,11 +12,14 @@ if TYPE_CHECKING:
     from . import elsewhere as elsewhere
     from . import idmap as idmap
     from . import maps as maps
+    from . import marks as marks
     from . import mounts as mounts
     from . import pids as pids
     from . import pin as pin
     from . import registry as registry
+    from . import seek as seek
     from . import sockets as sockets
+    from . import wire as wire
 
 
 def __getattr__(name: str) -> object:
