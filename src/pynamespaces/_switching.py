@@ -6,7 +6,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Final
 
-from . import lowlevel
+from . import _core, lowlevel
 from ._core import outcomes, reach, switch
 from ._core.threads import wait_until_alone
 from ._namespace import Namespace
@@ -198,6 +198,9 @@ def setns(target: Namespace | NamespaceSet) -> None:
 
         ClosedNamespaceError: The handle has been closed.
     """
+    types = target if isinstance(target, NamespaceSet) else (target.type,)
+    if NamespaceType.MNT in types:
+        _core.load_all()
     if isinstance(target, NamespaceSet):
         _for_good(lambda: _join(target))
     # The kernel calls re-entering one's own user namespace invalid.

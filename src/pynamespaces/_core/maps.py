@@ -108,7 +108,7 @@ def _write_whole(fd: int, text: bytes) -> None:
 
 
 def _read_whole(fd: int) -> str:
-    with open(fd, encoding="ascii") as file:
+    with open(fd, encoding="utf-8") as file:
         return file.read()
 
 

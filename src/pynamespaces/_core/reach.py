@@ -1,13 +1,12 @@
 """From a process, a path, a descriptor or the calling thread to a namespace file."""
 
 import errno
-import fcntl
 import os
 from collections.abc import Callable
 from typing import TypeAlias
 
 from .. import _proc, lowlevel
-from .._lib import Target, lib, new_target
+from .._lib import Target, lib, new_ints, new_target, read_int
 from .._refusals import from_errno, wrong_type
 from .._types import NamespaceId, NamespaceType
 from ..errors import SystemCallError
@@ -163,10 +162,10 @@ def open_path(path: Path, type: NamespaceType | None) -> int:
 
 def duplicate(source: Descriptor) -> int:
     """Duplicate a descriptor; the caller keeps its own."""
-    try:
-        return fcntl.fcntl(descriptor(source), fcntl.F_DUPFD_CLOEXEC, 0)
-    except OSError as error:
-        raise from_errno(error.errno or errno.EIO, "fcntl") from None
+    fd = descriptor(source)
+    held = new_ints("int", [-1])
+    check(lib.pyns_duplicate(fd, held), "fcntl", fd=fd)
+    return read_int(held)
 
 
 def require_type(

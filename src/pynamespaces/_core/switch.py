@@ -11,7 +11,7 @@ import sys
 from types import TracebackType
 from typing import Final, Generic, Self, TypeVar
 
-from .. import _causes
+from .. import _core
 from .._lib import Target, lib, new_ints, new_target_pointers
 from .._refusals import from_errno
 from .._types import NamespaceType, flags_of
@@ -147,6 +147,8 @@ def enter_all(
         unshare_fs: Give the thread its own root, working directory and umask, for
             good, where entering mnt needs it.
     """
+    if _T.MNT in types:
+        _core.load_all()
     # mnt is refused most often: first, so that nothing else has to be put back. But
     # last where that takes what cannot be given back.
     mnt = _T.MNT.flag
@@ -261,6 +263,8 @@ def _refuse_threads(types: tuple[NamespaceType, ...], *, unshare_fs: bool) -> No
         raise from_errno(errno.EUSERS, "setns", (_T.TIME,))
     if _T.MNT not in types or unshare_fs:
         return
+    from .. import _causes  # With the table, only where it is needed.
+
     if _causes.shares_fs() and not wait_until_alone():
         raise from_errno(errno.EINVAL, "setns", (_T.MNT,))
 

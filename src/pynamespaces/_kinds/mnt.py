@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from .. import _core
 from .._namespace import Namespace
-from .._types import NamespaceType
+from .._types import NamespaceType, override
 
 if TYPE_CHECKING:
     from .._core.mounts import Mount
@@ -18,6 +18,12 @@ class MountNamespace(Namespace, type=NamespaceType.MNT):
     """A mount namespace: a tree of mounts (:manpage:`mount_namespaces(7)`)."""
 
     __slots__ = ()
+
+    @override
+    def __enter__(self) -> Self:
+        """Move the calling thread."""
+        _core.load_all()
+        return super().__enter__()
 
     def open(self, path: Path, flags: int = os.O_RDONLY, mode: int = 0o666) -> int:
         """
