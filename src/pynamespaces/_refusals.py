@@ -3,14 +3,11 @@
 import errno
 import os
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
+from ._causes import Failure
+from ._table import TABLE, Row
 from ._types import NamespaceType
 from .errors import SystemCallError, WrongTypeError
-
-if TYPE_CHECKING:
-    from ._causes import Failure
-    from ._table import Row
 
 
 def _is_call(call: str, wanted: str) -> bool:
@@ -20,7 +17,7 @@ def _is_call(call: str, wanted: str) -> bool:
     return wanted in (call, call.partition("(")[0])
 
 
-def _holds(row: "Row", failure: "Failure") -> bool:
+def _holds(row: Row, failure: Failure) -> bool:
     calls, types = row.calls, row.types
     return (
         failure.number in row.numbers
@@ -30,11 +27,8 @@ def _holds(row: "Row", failure: "Failure") -> bool:
     )
 
 
-def find_row(failure: "Failure") -> "Row | None":
+def find_row(failure: Failure) -> Row | None:
     """Return the row of the table that holds for a failure."""
-    # Imported when something has failed: importing this package takes less time.
-    from ._table import TABLE
-
     return next((row for row in TABLE if _holds(row, failure)), None)
 
 
@@ -42,8 +36,6 @@ def is_explained(
     number: int, syscall: str, types: tuple[NamespaceType, ...] = ()
 ) -> bool:
     """Return whether the table has a row for a failure."""
-    from ._causes import Failure
-
     return find_row(Failure(number, syscall, types)) is not None
 
 
@@ -61,8 +53,6 @@ def from_errno(
     Changes nothing, and reads ``/proc`` to find the reason, so it should be called
     where the failure happened.
     """
-    from ._causes import Failure
-
     failure = Failure(number, syscall, tuple(types), filename, fd)
     row = find_row(failure)
     error: type[SystemCallError] = row.error if row else SystemCallError

@@ -6,7 +6,11 @@ enters namespaces does not wait for the rest. Not, though, where a thread is in 
 namespace of somebody's: there an import would run what they have put in its place.
 """
 
+import errno
+from contextlib import suppress
 from typing import TYPE_CHECKING
+
+from .._refusals import from_errno
 
 if TYPE_CHECKING:
     from . import create as create
@@ -29,25 +33,35 @@ _LATER = (
 )  # fmt: skip
 
 
+_is_sealed = False
+
+
 def load_all() -> None:
-    """Import all that this package would import later, the standard library's too."""
-    import pwd
-    import socket
-    import subprocess
+    """
+    Import all that this package would import later, the standard library's too.
 
-    from .. import _table
-
-    for name in _LATER:
-        __getattr__(name)
-    # Named, so that it is seen that they are for that.
-    _ = pwd, socket, subprocess, _table
+    What cannot be imported, as by a thread that is chrooted, is not looked for later
+    either.
+    """
+    global _is_sealed  # noqa: PLW0603 - the state of this module
+    if _is_sealed:
+        return
+    try:
+        for name in (*_LATER, "pwd", "socket", "subprocess"):
+            with suppress(ImportError):
+                __import__(f"{__name__}.{name}" if name in _LATER else name)
+    except OSError as error:
+        raise from_errno(error.errno or errno.EIO, "open", (), error.filename) from None
+    _is_sealed = True
 
 
 def __getattr__(name: str) -> object:
-    try:
-        __import__(f"{__name__}.{name}")
-    except ModuleNotFoundError as error:
-        if error.name != f"{__name__}.{name}":
-            raise
-        raise AttributeError(f"module {__name__} has no attribute {name!r}") from None
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__} has no attribute {name!r}")
+    if _is_sealed:
+        raise ImportError(
+            f"{__name__}.{name} could not be imported before a thread entered a mount "
+            "namespace, and is not looked for since"
+        )
+    __import__(f"{__name__}.{name}")
     return globals()[name]

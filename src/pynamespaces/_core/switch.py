@@ -11,7 +11,7 @@ import sys
 from types import TracebackType
 from typing import Final, Generic, Self, TypeVar
 
-from .. import _core
+from .. import _causes, _core
 from .._lib import Target, lib, new_ints, new_target_pointers
 from .._refusals import from_errno
 from .._types import NamespaceType, flags_of
@@ -263,8 +263,6 @@ def _refuse_threads(types: tuple[NamespaceType, ...], *, unshare_fs: bool) -> No
         raise from_errno(errno.EUSERS, "setns", (_T.TIME,))
     if _T.MNT not in types or unshare_fs:
         return
-    from .. import _causes  # With the table, only where it is needed.
-
     if _causes.shares_fs() and not wait_until_alone():
         raise from_errno(errno.EINVAL, "setns", (_T.MNT,))
 

@@ -2,11 +2,14 @@
 
 from .mnt import MountNamespace
 from .net import NetNamespace
-from .pid import PidNamespace
-from .plain import CgroupNamespace, IpcNamespace
-from .time import TimeNamespace
-from .user import UserNamespace
-from .uts import UtsNamespace
+from .small import (
+    CgroupNamespace,
+    IpcNamespace,
+    PidNamespace,
+    TimeNamespace,
+    UserNamespace,
+    UtsNamespace,
+)
 
 __all__ = [
     "CgroupNamespace",

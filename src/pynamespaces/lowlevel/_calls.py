@@ -4,6 +4,7 @@ import errno
 import os
 import sys
 
+from .. import _causes
 from .._lib import lib
 from .._types import NamespaceType, types_of
 from ..errors import MultithreadedError
@@ -16,12 +17,6 @@ def _asked_types(fd: int, nstype: int) -> tuple[NamespaceType, ...]:
     """Return the types that setns would change; 0 means that of the descriptor."""
     flag = lib.pyns_ioctl(fd, lib.NS_GET_NSTYPE, 0) if nstype == 0 else nstype
     return types_of(flag) if flag > 0 else ()
-
-
-def _shares_fs() -> bool:
-    from .. import _causes  # With the table, only where it is needed.
-
-    return _causes.shares_fs()
 
 
 def setns(fd: Descriptor, nstype: int = 0) -> None:
@@ -45,7 +40,7 @@ def setns(fd: Descriptor, nstype: int = 0) -> None:
     number = descriptor(fd)
     in_range("nstype", nstype, 0, INT_MAX)
     types = _asked_types(number, nstype)
-    if NamespaceType.MNT in types and len(types) > 1 and _shares_fs():
+    if NamespaceType.MNT in types and len(types) > 1 and _causes.shares_fs():
         raise MultithreadedError(
             errno.EINVAL,
             os.strerror(errno.EINVAL),
