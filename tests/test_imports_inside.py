@@ -1,5 +1,6 @@
 """In a mount namespace of somebody's, nothing is imported that they have put there."""
 
+import ast
 import os
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 from support import run_python
 
 import pynamespaces
+from pynamespaces import _core
 
 HIDE = """
 import ctypes, os, sys
@@ -61,3 +63,37 @@ def test_nothing_is_imported(way: str) -> None:
     library = os.path.dirname(os.__file__)
     done = run_python(HIDE + WAYS[way], str(package), library, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def imported_late(path: Path) -> set[str]:
+    """Return what functions of a file import that is not of this package."""
+    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
+    found = set()
+    for function in ast.walk(ast.parse(path.read_text())):
+        if isinstance(function, functions):
+            for node in ast.walk(function):
+                if isinstance(node, ast.Import):
+                    found |= {alias.name for alias in node.names}
+                elif isinstance(node, ast.ImportFrom) and not node.level:
+                    found.add(node.module or "")
+    return found
+
+
+def test_all_is_known() -> None:
+    """Whatever a function of the package imports is among what is imported before."""
+    package = Path(pynamespaces.__file__).parent
+    files = [path for path in package.rglob("*.py") if path.parent.name != "cli"]
+    # These are for programs of their own: the command line, and pytest.
+    others = {"__main__.py", "pytest_plugin.py", "_leaks.py"}
+    late = {path.name: imported_late(path) for path in files if path.name not in others}
+    assert late["maps.py"] == {"subprocess"}
+    assert set().union(*late.values()) <= set(_core._LIBRARY)
+
+
+def test_later_modules_are_named() -> None:
+    """Each module of the core is imported with the package, or named as a later one."""
+    folder = Path(_core.__file__ or "").parent
+    names = {path.stem for path in folder.glob("*.py")} - {"__init__"}
+    code = "import sys, pynamespaces; from pynamespaces import _core; _core.load_all();"
+    code += "print(*[n.rpartition('.')[2] for n in sys.modules if '._core.' in n])"
+    assert names == set(run_python(code).stdout.split())

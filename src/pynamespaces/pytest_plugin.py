@@ -78,11 +78,9 @@ def netns_pair() -> Iterator[NetnsPair]:
     ``right_address``, and the other way round; ``right_address6`` is for IPv6. Needs
     pyroute2: ``pip install pynamespaces[pytest]``.
     """
-    try:
-        import pyroute2  # noqa: F401
-    except ModuleNotFoundError as error:
-        if error.name != "pyroute2":
-            raise
+    from importlib.util import find_spec
+
+    if find_spec("pyroute2") is None:
         pytest.fail(
             "netns_pair needs pyroute2: pip install pynamespaces[pytest]",
             pytrace=False,

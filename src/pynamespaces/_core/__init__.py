@@ -33,6 +33,9 @@ _LATER = (
 )  # fmt: skip
 
 
+_LIBRARY = ("dataclasses", "encodings.idna", "pwd", "socket", "subprocess", "threading")
+"""What is imported inside functions of this package, and by looking up a name."""
+
 _is_sealed = False
 
 
@@ -47,7 +50,7 @@ def load_all() -> None:
     if _is_sealed:
         return
     try:
-        for name in (*_LATER, "pwd", "socket", "subprocess"):
+        for name in (*_LATER, *_LIBRARY):
             with suppress(ImportError):
                 __import__(f"{__name__}.{name}" if name in _LATER else name)
     except OSError as error:

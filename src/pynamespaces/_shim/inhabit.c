@@ -71,6 +71,8 @@ int pyns_inhabit(int userns, int fresh, struct pyns_inhabitant *inhabitant) {
     inhabitant->room = task;
     if (pid >= 0) {
         result = pyns_await_task(task, pid, signals, 1);
+        if (result != -EINTR)
+            pyns_self()->patience = 0;
         inhabitant->pid = result == 0 ? pid : 0;
         if (result < 0)
             task->result = result;

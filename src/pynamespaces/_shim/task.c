@@ -26,6 +26,8 @@
 /* The kernel's signal set; glibc's own functions leave out two signals of its own. */
 #define KERNEL_SIGSET_SIZE (64 / 8)
 
+#define MOST_SLICES 256
+
 uint64_t pyns_block_signals(void) {
     uint64_t all = ~(uint64_t)0, before;
     syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, KERNEL_SIGSET_SIZE);
@@ -39,7 +41,8 @@ void pyns_restore_signals(uint64_t before) {
 /* Whether a signal would do nothing: while it is blocked, it waits all the same. */
 static int is_ignored(int number) {
     struct sigaction action;
-    if (sigaction(number, NULL, &action) < 0)
+    /* Of glibc's own two it says nothing, but writes errno. */
+    if (number == 32 || number == 33 || sigaction(number, NULL, &action) < 0)
         return 1;
     if (action.sa_handler == SIG_DFL)
         return number == SIGCHLD || number == SIGCONT || number == SIGURG ||
@@ -130,7 +133,8 @@ static int is_done(const struct task *task) {
  * signal waits to be handled. But for a rest, it is gone then. */
 int pyns_await_task(struct task *task, int pid, uint64_t signals, int rest) {
     struct pollfd end = {.fd = task->pidfd, .events = POLLIN};
-    for (;;) {
+    struct thread *thread = pyns_self();
+    for (int slices = 0;; slices++) {
         struct timespec slice = {.tv_nsec = rest ? 500 * 1000 : 20 * 1000 * 1000};
         long ended = syscall(SYS_ppoll, &end, 1, &slice, NULL, 0);
         if (rest && is_done(task))
@@ -141,9 +145,15 @@ int pyns_await_task(struct task *task, int pid, uint64_t signals, int rest) {
                 pyns_end_task(task, pid);
             return is_done(task) && !rest ? 0 : -ECANCELED;
         }
-        if (is_signalled(signals)) {
+        if (slices >= thread->patience && is_signalled(signals)) {
             pyns_end_task(task, pid);
-            return is_done(task) && !rest ? 0 : -EINTR;
+            if (is_done(task) && !rest)
+                return 0;
+            /* Signals may come faster than the work can be done: then it gets longer
+             * with each try, up to some seconds. */
+            int longer = 2 * slices + 1;
+            thread->patience = longer < MOST_SLICES ? longer : MOST_SLICES;
+            return -EINTR;
         }
     }
 }
@@ -200,6 +210,8 @@ static int run_once(struct thread *thread, task_work *work, struct trace *errand
     int result = pid;
     if (pid >= 0) {
         result = pyns_await_task(task, pid, signals, 0);
+        if (result != -EINTR)
+            thread->patience = 0;
         if (result < 0)
             task->result = result;
         result = pyns_collect_task(task, errand, size);

@@ -39,6 +39,7 @@ struct thread {
     int lost;            /* the errno of the way back that failed */
     int last_step;
     int last_type;
+    int patience;        /* with a helper task that signals have ended so far */
     int depth;
     int capacity;
     struct frame *frames;
