@@ -22,8 +22,8 @@ from provoking import FakeLib
 from support import in_child, missing
 from targets import POWER
 
-from pynamespaces import Namespace, NoSuchNamespaceError
-from pynamespaces._core import elsewhere, mountinfo, mounts, statmount
+from pynamespaces import Namespace, NoSuchNamespaceError, _proc
+from pynamespaces._core import elsewhere, mountinfo, statmount
 from pynamespaces._core.mounts import Mount, list_mounts
 from pynamespaces._lib import Buffer, lib
 
@@ -163,9 +163,9 @@ def test_false_proc() -> None:
         os.makedirs("/mnt/proc/thread-self/fdinfo")
         with open("/mnt/proc/thread-self/fdinfo/0", "w") as file:
             file.write("mnt_id:\t1\n")
-        assert mounts._mount_id(0) not in {None, 1}
+        assert _proc.mount_id(0) not in {None, 1}
         os.chroot("/mnt")
-        assert mounts._mount_id(0) is None
+        assert _proc.mount_id(0) is None
 
     with fresh_mounts() as fd:
         inside(fd, look)

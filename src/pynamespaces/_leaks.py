@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from . import _proc
+from ._core import mountinfo
 
 # A thread that was joined, or a child that was killed, goes on for a moment.
 _PATIENCE: Final = 1.0
@@ -50,7 +51,7 @@ def look() -> State:
         descriptors=_proc.namespace_descriptors(),
         threads=_threads(),
         children={pid: _proc.task_links(str(pid)) for pid in _proc.child_ids()},
-        mounts=Counter(_proc.namespace_mounts()),
+        mounts=Counter(mountinfo.namespace_mounts()),
     )
 
 

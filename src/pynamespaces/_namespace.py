@@ -178,11 +178,7 @@ class Namespace(Makers, switch.Enterable):
         Of the types pid and time this is about the thread itself, not its children.
         """
         self.fileno()
-        now = reach.open_current(self.type)
-        try:
-            return reach.identify(now)[1] == self._id
-        finally:
-            os.close(now)
+        return reach.is_current(self._id)
 
     def ref(self) -> NamespaceRef[Self]:
         """

@@ -7,7 +7,6 @@ threads share. Where a fact cannot be read, the answer is ``None``.
 
 import os
 from _thread import get_native_id
-from collections.abc import Iterator
 from stat import S_ISREG
 from typing import Final
 
@@ -234,19 +233,20 @@ def link_text(path: str) -> str | None:
         return None
 
 
-def namespace_mounts() -> Iterator[tuple[str, str]]:
-    """Yield each namespace that is mounted here, ``net:[4026531840]``, and where."""
-    for line in (_read("/proc/thread-self/mountinfo") or "").split("\n"):
-        fields, _, file_system = line.partition(" - ")
-        if file_system.startswith("nsfs "):
-            _, _, _, root, point, *_ = fields.split(" ")
-            yield root, _unescaped(point)
+def mountinfo() -> bytes | None:
+    """Return the mounts that the calling thread sees, as the kernel writes them."""
+    try:
+        fd = os.open("/proc/thread-self/mountinfo", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    with open(fd, "rb") as file:
+        return file.read() if lib.pyns_is_procfs(fd) == 1 else None
 
 
-def _unescaped(path: str) -> str:
-    for number in " \t\n\\":  # The backslash last: it begins the others.
-        path = path.replace(f"\\{ord(number):03o}", number)
-    return path
+def mount_id(fd: int) -> int | None:
+    """Return the id of the mount that an open file is on."""
+    number = _descriptor_field(fd, "mnt_id")
+    return None if number is None else int(number)
 
 
 def task_name(task: str) -> str:

@@ -109,12 +109,8 @@ def _own_offsets(timens: int) -> str | None:
     """Return the calling thread's, if that is where it and its children are."""
     _, identity = reach.identify(timens)
     for for_children in (False, True):
-        fd = reach.open_current(_T.TIME, for_children=for_children)
-        try:
-            if reach.identify(fd)[1] != identity:
-                return None
-        finally:
-            os.close(fd)
+        if not reach.is_current(identity, for_children=for_children):
+            return None
     return _proc.time_offsets()
 
 

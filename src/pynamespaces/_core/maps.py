@@ -211,7 +211,7 @@ def _parse_extent(line: str) -> Extent:
 def _read_map(userns: int, kind: Kind) -> str:
     _, identity = reach.identify(userns)
     own = _proc.id_map("/proc/thread-self", kind)
-    if own is not None and _identity("/proc/thread-self/ns/user") == _of_fd(userns):
+    if own is not None and reach.is_current(identity):
         return own
     try:
         with _inhabited(userns, fresh=False) as inhabitant:

@@ -4,6 +4,8 @@ import os
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from .. import _proc
+
 
 class Mount(NamedTuple):
     """
@@ -74,6 +76,12 @@ def unescape_options(texts: Iterable[bytes]) -> tuple[str, ...]:
 def parse(mountinfo: bytes) -> list[Mount]:
     """Read the lines of a ``mountinfo``."""
     return [_parse_line(line) for line in mountinfo.split(b"\n") if line]
+
+
+def namespace_mounts() -> list[tuple[str, str]]:
+    """Return each namespace that is mounted here, ``net:[4026531840]``, and where."""
+    mounts = parse(_proc.mountinfo() or b"")
+    return [(mount.root, mount.path) for mount in mounts if mount.type == "nsfs"]
 
 
 def _parse_line(line: bytes) -> Mount:

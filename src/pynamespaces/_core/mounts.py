@@ -14,6 +14,7 @@ left out: of another namespace, statmount(2) does not see that group.
 import os
 import sys
 
+from .. import _proc
 from .._lib import lib
 from .._types import NamespaceType
 from ..errors import UnsupportedError
@@ -47,24 +48,10 @@ def _is_from_the_top(fd: int, mounts: list[Mount]) -> bool:
     except UnsupportedError:  # Some seccomp filters do not know openat2(2).
         return False
     try:
-        return [mount.id for mount in mounts if mount.path == "/"] == [_mount_id(top)]
+        roots = [mount.id for mount in mounts if mount.path == "/"]
+        return roots == [_proc.mount_id(top)]
     finally:
         os.close(top)
-
-
-def _mount_id(fd: int) -> int | None:
-    """Return the id of the mount that an open file is on."""
-    try:
-        info = os.open(f"/proc/thread-self/fdinfo/{fd}", os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return None
-    with open(info, "rb") as file:
-        lines = file.read().splitlines() if lib.pyns_is_procfs(info) == 1 else []
-    for line in lines:
-        key, _, value = line.partition(b":")
-        if key == b"mnt_id":
-            return int(value)
-    return None
 
 
 def _read_inside(fd: int) -> bytes:

@@ -48,6 +48,15 @@ def open_current(type: NamespaceType, *, for_children: bool = False) -> int:
     return check(result, "open", (type,), path)
 
 
+def is_current(identity: NamespaceId, *, for_children: bool = False) -> bool:
+    """Return whether the calling thread is in a namespace, or its children will be."""
+    now = open_current(identity.type, for_children=for_children)
+    try:
+        return identify(now)[1] == identity
+    finally:
+        os.close(now)
+
+
 def pin_process(pid: int) -> int:
     """
     Open a pidfd of a process or thread, so that its id cannot pass to another.

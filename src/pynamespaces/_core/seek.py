@@ -17,6 +17,7 @@ from .._refusals import from_errno
 from .._types import NamespaceId, NamespaceType
 from ..errors import SystemCallError
 from . import reach
+from .mountinfo import namespace_mounts
 
 _FOR_CHILDREN: Final = (NamespaceType.PID, NamespaceType.TIME)
 
@@ -67,7 +68,7 @@ def find_files(identity: NamespaceId) -> Iterator[str]:
     """
     text = str(identity)
     yield from _descriptors("thread-self", text)
-    for root, path in _proc.namespace_mounts():
+    for root, path in namespace_mounts():
         if root == text:
             yield path
     for pid in _proc.process_ids():

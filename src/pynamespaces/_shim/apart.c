@@ -3,10 +3,6 @@
 
 #include <sys/socket.h>
 
-#ifndef SYS_close_range
-#define SYS_close_range 436
-#endif
-
 static int close_between(unsigned int first, unsigned int last) {
     return first > last ? 0 : PYNS_RESULT(syscall(SYS_close_range, first, last, 0));
 }

@@ -27,6 +27,18 @@
 #define KCMP_FS 3
 #endif
 
+#if __has_include(<linux/openat2.h>)
+#include <linux/openat2.h>
+#else
+struct open_how {
+    uint64_t flags, mode, resolve;
+};
+#define RESOLVE_NO_XDEV 0x01
+#define RESOLVE_NO_MAGICLINKS 0x02
+#define RESOLVE_BENEATH 0x08
+#define RESOLVE_IN_ROOT 0x10
+#endif
+
 #include "api.h"
 
 /* The result of a system call, as every function here returns it. */
@@ -70,6 +82,9 @@ static inline void pyns_close(int fd) {
 #endif
 #ifndef SYS_openat2
 #define SYS_openat2 437
+#endif
+#ifndef SYS_close_range
+#define SYS_close_range 436
 #endif
 #ifndef SYS_pidfd_getfd
 #define SYS_pidfd_getfd 438

@@ -35,19 +35,11 @@ int pyns_socket_in(int netns, int family, int type, int protocol, int *fd) {
 
 /* --- files --- */
 
-/* struct open_how of linux/openat2.h */
-struct how {
-    uint64_t flags, mode, resolve;
-};
-
-#define RESOLVE_NO_MAGICLINKS 0x02
-#define RESOLVE_IN_ROOT 0x10
-
 struct open_errand {
     struct trace trace;
     int mntns;
     const char *path;
-    struct how how;
+    struct open_how how;
 };
 
 /* Entering has made the root of the namespace the task's root and working directory.

@@ -1,7 +1,6 @@
 /* Mounts: binding namespace files, and listing what a mount namespace has. */
 #include "compat.h"
 
-#include <stdio.h>
 #include <sys/mount.h>
 
 #ifndef SYS_open_tree
@@ -21,20 +20,11 @@
 #define SYS_listmount 458
 #endif
 
-static int attach_by_path(int fd, int target) {
-    char from[64], to[64];
-    snprintf(from, sizeof(from), "/proc/thread-self/fd/%d", fd);
-    snprintf(to, sizeof(to), "/proc/thread-self/fd/%d", target);
-    return PYNS_RESULT(mount(from, to, NULL, MS_BIND, NULL));
-}
-
 /* Bind the file open at fd over the one open at target, both by descriptor, so that
  * nobody can put another in their place. In the calling thread's mount namespace. */
 int pyns_attach(int fd, int target) {
     unsigned int clone = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH;
     int tree = PYNS_RESULT(syscall(SYS_open_tree, fd, "", clone));
-    if (tree == -ENOSYS) /* as some seccomp filters say */
-        return attach_by_path(fd, target);
     if (tree < 0)
         return tree;
     int result =

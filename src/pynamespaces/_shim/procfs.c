@@ -5,16 +5,10 @@
 
 #define PROC_ROOT_INO 1
 
-/* linux/openat2.h */
-#define RESOLVE_NO_XDEV 0x01
-#define RESOLVE_NO_MAGICLINKS 0x02
-#define RESOLVE_BENEATH 0x08
-
 static int open_beneath(int folder, const char *name, int flags) {
-    const struct {
-        uint64_t flags, mode, resolve;
-    } how = {.flags = (unsigned int)(flags | O_CLOEXEC),
-             .resolve = RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS | RESOLVE_BENEATH};
+    const struct open_how how = {
+        .flags = (unsigned int)(flags | O_CLOEXEC),
+        .resolve = RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS | RESOLVE_BENEATH};
     return PYNS_RESULT(syscall(SYS_openat2, folder, name, &how, sizeof(how)));
 }
 
