@@ -219,6 +219,7 @@ def unpin(path: Path, *, missing_ok: bool = False) -> None:
     Args:
         path: What `Namespace.pin` or another program has mounted a namespace on.
             Links are not followed.
+
         missing_ok: Allow that there is no such file.
 
     Raises:

@@ -56,6 +56,7 @@ def create(name: str, make: Callable[[], int]) -> int:
 
     Args:
         name: What nobody else has.
+
         make: Makes the namespace, when the name is the caller's, and returns a
             descriptor.
 

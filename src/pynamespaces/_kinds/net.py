@@ -222,13 +222,17 @@ class NetNamespace(Namespace, type=NamespaceType.NET):
 
     @staticmethod
     def names() -> list[str]:
-        """Return the names that there are, sorted, as ``ip netns list`` has them."""
+        """
+        Return the names that there are, sorted, as ``ip netns list`` has them.
+
+        They are those of the calling thread's mount namespace, stale ones too.
+        """
         return _core.registry.names()
 
     @staticmethod
     def delete(name: str) -> None:
         """
-        Remove a name, as ``ip netns delete`` does.
+        Remove a name, as ``ip netns delete`` does, in the thread's mount namespace.
 
         The namespace lives on while a process, socket or descriptor holds it.
 
