@@ -13,7 +13,8 @@ pytest_plugins = ["pytester"]
 
 HOW_TO = Path(__file__).parents[1] / "docs/how-to/test-networks.md"
 
-OPTIONS = ("-p", "no:cacheprovider", "-W", "error")
+# No summary: where the variable CI is set, it says each failure's text once more.
+OPTIONS = ("-p", "no:cacheprovider", "-W", "error", "-rN")
 
 HELPERS = """
     import os
