@@ -44,7 +44,7 @@ WAYS: Final[dict[str, Callable[[], object]]] = {
 }
 """What to run first, in a child, to have references made and resolved in this way."""
 
-_SETTLE: Final = 5.0
+_SETTLE: Final = 30.0
 """How long the kernel may take to free a namespace, in seconds."""
 
 
@@ -131,7 +131,8 @@ def is_gone(ref: NamespaceRef) -> bool:
 def is_gone_soon(ref: NamespaceRef) -> bool:
     """Return whether it is gone once the kernel has let go of it."""
     deadline = time.monotonic() + _SETTLE
-    # User and pid namespaces live on for the moments that freeing their tasks takes.
+    # User and pid namespaces live on for the moments that freeing their tasks takes. And
+    # another program's may have got the same number, which old kernels cannot tell.
     while not is_gone(ref) and time.monotonic() < deadline:
         os.sched_yield()
     return is_gone(ref)
