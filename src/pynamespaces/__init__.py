@@ -1,12 +1,13 @@
 """
 Linux namespaces: entered, left, created, kept, reached and compared.
 
-    from pynamespaces import Namespace
+    from pynamespaces import Namespace, NamespaceSet, run
 
     with Namespace.from_pid(1234, "net"):
         ...
+    run(["ip", "address"], join=NamespaceSet.from_pid(1234, "net"))
 
-The calling thread moves, and comes back exactly. `lowlevel` has one function for each
+The calling thread moves, and comes back exactly; programs are started there. `lowlevel` has one function for each
 system call, `errors` every exception.
 """
 
@@ -45,6 +46,7 @@ from .errors import (
     NoSuchProcessError,
     NotANamespaceError,
     RestoreError,
+    SpawnError,
     SystemCallError,
     UnsupportedError,
     WrongTypeError,
@@ -54,6 +56,10 @@ if TYPE_CHECKING:
     from ._core.idmap import IdMap
     from ._core.mounts import Mount
     from ._core.pin import unpin
+    from .process import CompletedProcess, Popen, check_output, run
+    from .process.aio import create_subprocess_exec
+
+_core.WINGS.update({f"{__name__}.process": "sys", f"{__name__}.process.aio": "asyncio"})
 
 __version__ = "0.1.0.dev0"
 
@@ -61,6 +67,7 @@ __all__ = [
     "CgroupNamespace",
     "CloneFlag",
     "ClosedNamespaceError",
+    "CompletedProcess",
     "IdMap",
     "IpcNamespace",
     "IrreversibleError",
@@ -82,7 +89,9 @@ __all__ = [
     "NoSuchProcessError",
     "NotANamespaceError",
     "PidNamespace",
+    "Popen",
     "RestoreError",
+    "SpawnError",
     "SystemCallError",
     "TimeNamespace",
     "TypeLike",
@@ -90,22 +99,35 @@ __all__ = [
     "UserNamespace",
     "UtsNamespace",
     "WrongTypeError",
+    "check_output",
+    "create_subprocess_exec",
     "errors",
     "lowlevel",
+    "run",
     "setns",
     "unpin",
     "unshare",
     "unshared",
 ]
 
-_LATER = {"IdMap": "idmap", "Mount": "mounts", "unpin": "pin"}
-"""What is imported when it is first asked for, and the core's module that has it."""
+_LATER = {
+    "IdMap": "_core.idmap",
+    "Mount": "_core.mounts",
+    "unpin": "_core.pin",
+    "Popen": "process",
+    "run": "process",
+    "check_output": "process",
+    "CompletedProcess": "process",
+    "create_subprocess_exec": "process.aio",
+}
+"""What is imported when it is first asked for, and the module that has it."""
 
 
 def __getattr__(name: str) -> object:
     if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(getattr(_core, _LATER[name]), name)
+    module = _core.import_later(f"{__name__}.{_LATER[name]}")
+    value = getattr(module, name)
     globals()[name] = value
     return value
 

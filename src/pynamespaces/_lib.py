@@ -14,6 +14,9 @@ IntOut = NewType("IntOut", object)
 """A pointer to an int, a uint32_t or a uint64_t; ``[0]`` reads it."""
 
 Buffer = NewType("Buffer", object)
+Text = NewType("Text", object)
+"""A ``char *``; whoever made it keeps it alive."""
+
 TargetPointers = NewType("TargetPointers", object)
 
 
@@ -42,17 +45,23 @@ class Names(Protocol):
     domain: object
 
 
-class Creation(Protocol):
-    """``struct pyns_creation``: fresh namespaces, and how to set them up."""
+class Setup(Protocol):
+    """``struct pyns_setup``: how fresh namespaces are set up."""
 
-    flags: int
-    owner: int
     loopback: int
     hostname_length: int
     hostname: bytes
     uid_map: bytes
     gid_map: bytes
     time_offsets: bytes
+
+
+class Creation(Protocol):
+    """``struct pyns_creation``: fresh namespaces, for the caller to hold."""
+
+    flags: int
+    owner: int
+    setup: Setup
     count: int
     nstypes: list[int]
     fds: list[int]
@@ -63,6 +72,56 @@ class Inhabitant(Protocol):
 
     pid: int
     proc: int
+
+
+class Spawn(Protocol):
+    """``struct pyns_spawn``: a program to start, and what became of it."""
+
+    join_count: int
+    join_fds: list[int]
+    join_types: list[int]
+    flags: int
+    setup: Setup
+    userns: int
+    timens: int
+    cgroup: int
+    apart: int
+    mount_proc: int
+    init: int
+    guard: int
+    be_root: int
+    args: Text
+    arg_count: int
+    env: Text
+    env_count: int
+    files: Text
+    file_count: int
+    cwd: Text
+    stdio: list[int]
+    close_fds: int
+    keep_fds: IntOut
+    keep_count: int
+    has_uid: int
+    has_gid: int
+    uid: int
+    gid: int
+    groups: IntOut
+    group_count: int
+    umask: int
+    restore_signals: int
+    new_session: int
+    process_group: int
+    caps: int
+    cap_set: int
+    no_new_privs: int
+    pid: int
+    renumbered: int
+    pidfd: int
+    program_pidfd: int
+    channel: int
+    guard_pidfd: int
+    step: int
+    nstype: int
 
 
 class Lib(Protocol):
@@ -96,6 +155,22 @@ class Lib(Protocol):
     PYNS_STEP_PROPAGATION: int
     PYNS_STEP_TIME_OFFSETS: int
     PYNS_STEP_LOOPBACK: int
+    PYNS_STEP_CGROUP: int
+    PYNS_STEP_MOUNT_PROC: int
+    PYNS_STEP_INIT: int
+    PYNS_STEP_GUARD: int
+    PYNS_STEP_GROUPS: int
+    PYNS_STEP_GID: int
+    PYNS_STEP_UID: int
+    PYNS_STEP_CAPS: int
+    PYNS_STEP_NO_NEW_PRIVS: int
+    PYNS_STEP_CHDIR: int
+    PYNS_STEP_SESSION: int
+    PYNS_STEP_STDIO: int
+    PYNS_STEP_EXECVE: int
+    PYNS_CAPS_RULES: int
+    PYNS_CAPS_KEEP: int
+    PYNS_CAPS_ONLY: int
 
     CLONE_NEWTIME: int
     CLONE_VM: int
@@ -214,6 +289,13 @@ class Lib(Protocol):
         self, utsns: int, is_domain: int, name: bytes, length: int, /
     ) -> int: ...
     def pyns_create(self, what: Creation, /) -> int: ...
+    def pyns_spawn_clear(self, spawn: Spawn, /) -> int: ...
+    def pyns_spawn(self, spawn: Spawn, /) -> int: ...
+    def pyns_spawn_wait(self, spawn: Spawn, /) -> int: ...
+    def pyns_spawn_abandon(self, spawn: Spawn, /) -> int: ...
+    def pyns_read_status(self, channel: int, /) -> int: ...
+    def pyns_end_guard(self, spawn: Spawn, /) -> int: ...
+    def pyns_spawn_close(self, spawn: Spawn, /) -> int: ...
     def pyns_join(
         self, fds: IntOut, nstypes: IntOut, count: int, rehearse: int, /
     ) -> int: ...
@@ -293,6 +375,18 @@ def read_name(name: object) -> bytes:
 def new_creation() -> Creation:
     """Make the record of what `pyns_create` is to make."""
     return cast("Creation", ffi.new("struct pyns_creation *"))
+
+
+def new_spawn() -> Spawn:
+    """Make the record of a program to start."""
+    spawn = cast("Spawn", ffi.new("struct pyns_spawn *"))
+    lib.pyns_spawn_clear(spawn)
+    return spawn
+
+
+def new_text(text: bytes) -> Text:
+    """Copy a text, with a null byte after it; the record it is put in does not own it."""
+    return cast("Text", ffi.new("char[]", text))
 
 
 def new_inhabitant() -> Inhabitant:

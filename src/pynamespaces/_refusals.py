@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from ._causes import Failure
 from ._table import TABLE, Row
 from ._types import NamespaceType
-from .errors import SystemCallError, WrongTypeError
+from .errors import SpawnError, SystemCallError, WrongTypeError
 
 
 def _is_call(call: str, wanted: str) -> bool:
@@ -56,17 +56,42 @@ def from_errno(
     failure = Failure(number, syscall, tuple(types), filename, fd)
     row = find_row(failure)
     error: type[SystemCallError] = row.error if row else SystemCallError
-    reason = row.reason if row else None
-    if reason is not None:
-        sysctls = ", ".join(f"user.max_{type}_namespaces" for type in failure.types)
-        reason = reason.format(types=", ".join(failure.types), sysctls=sysctls)
     return error(
         number,
         os.strerror(number),
         filename,
         syscall=syscall,
         types=failure.types,
-        reason=reason,
+        reason=_reason(row, failure),
+        hint=row.hint if row else None,
+    )
+
+
+def _reason(row: Row | None, failure: Failure) -> str | None:
+    if row is None or row.reason is None:
+        return None
+    sysctls = ", ".join(f"user.max_{type}_namespaces" for type in failure.types)
+    return row.reason.format(types=", ".join(failure.types), sysctls=sysctls)
+
+
+def spawn_error(
+    number: int,
+    step: str,
+    syscall: str,
+    types: Iterable[NamespaceType] = (),
+    filename: str | bytes | None = None,
+) -> SpawnError:
+    """Build the exception for a program that could not be started, by the table."""
+    failure = Failure(number, syscall, tuple(types), filename)
+    row = find_row(failure)
+    return SpawnError(
+        number,
+        os.strerror(number),
+        filename,
+        step=step,
+        syscall=syscall,
+        types=failure.types,
+        reason=_reason(row, failure),
         hint=row.hint if row else None,
     )
 

@@ -56,6 +56,9 @@ _DETACH: Final = ("umount2",)
 _MOUNT: Final = ("move_mount", "mount", "umount2")
 _ANY: Final = ()
 
+_CGROUP: Final = ("clone3(CLONE_INTO_CGROUP)",)
+_IDS: Final = ("setresuid", "setresgid", "setgroups")
+
 _USE_PROCESS: Final = "run a function there with call(), or start a program there"
 _NEEDS_POWER: Final = "become root there, or create a user namespace along with it"
 
@@ -115,7 +118,8 @@ TABLE: Final = (
         "caller has no CAP_SYS_ADMIN over the namespace's owner"),
     Row("setns-owner-power", (errno.EPERM,), _SETNS, (), None,
         NamespacePermissionError,
-        "the caller has no CAP_SYS_ADMIN in the user namespace that owns it"),
+        "the caller has no CAP_SYS_ADMIN in the user namespace that owns it",
+        "start a program in both: run(..., join=[ns.owner(), ns])"),
     # --- unshare and clone3 ---
     Row("kernel-lacks-type", (errno.EINVAL,), _CREATE, (),
         _causes.kernel_lacks_type, UnsupportedError,
@@ -163,6 +167,53 @@ TABLE: Final = (
         "the cgroup is not an open directory of cgroup v2"),
     Row("pid-taken", (errno.EEXIST,), ("clone3",), (), None, NamespaceExistsError,
         "a process has that pid"),
+    # --- starting programs ---
+    Row("cgroup-power", (errno.EACCES,), _CGROUP, (), None, NamespacePermissionError,
+        "the caller may not write to cgroup.procs of the cgroup, or of the one above it "
+        "and the caller's own"),
+    Row("cgroup-gone", (errno.ENOENT, errno.ENODEV), _CGROUP, (), None,
+        NoSuchNamespaceError, "there is no such cgroup, or no longer"),
+    Row("cgroup-directory", (errno.ENOTDIR,), (*_CGROUP, "open"), (), None,
+        SystemCallError, "a cgroup is a directory"),
+    Row("cgroup-kind", (errno.EOPNOTSUPP, errno.EBUSY), _CGROUP, (), None,
+        SystemCallError,
+        "the cgroup cannot have processes: it has controllers for those below it, or "
+        "is not of the kind domain", "use a cgroup that has none below it"),
+    Row("no-init-yet", (errno.EINVAL,), ("clone3(CLONE_PARENT)",), (), None,
+        SystemCallError,
+        "the next child of this thread will be the init of a fresh pid namespace, and "
+        "must not end at once", "start that init first, or use another thread"),
+    Row("child-killed", (errno.ECANCELED,), _BEAR, (), None, SystemCallError,
+        "the child has been killed before it could execute the program"),
+    Row("proc-covered", (errno.EPERM,), ("mount(proc)",), (), None,
+        NamespacePermissionError,
+        "a part of the /proc here is covered, as in a container, and then the kernel "
+        "allows no fresh one", "mount_proc=False"),
+    Row("proc-place", (errno.ENOENT, errno.ENOTDIR), ("mount(proc)",), (), None,
+        SystemCallError, "there is no directory /proc", "mount_proc=False"),
+    Row("id-unmapped", (errno.EINVAL,), _IDS, (), None, SystemCallError,
+        "the user namespace does not map the id", "see uid_map and gid_map"),
+    Row("id-power", (errno.EPERM,), _IDS, (), None, NamespacePermissionError,
+        "to change ids takes CAP_SETUID and CAP_SETGID; and groups cannot be set where "
+        "setgroups is denied, as it is when an ordinary user writes a gid_map"),
+    Row("caps-power", (errno.EPERM,), ("capset",), (), None, NamespacePermissionError,
+        "nobody can pass on a capability that it does not have, and to give others up "
+        "for good takes CAP_SETPCAP"),
+    Row("program-missing", (errno.ENOENT,), ("execve",), (), None,
+        NoSuchNamespaceError,
+        "there is no such program where it was to start, or not the interpreter that "
+        "its first line names"),
+    Row("program-refused", (errno.EACCES, errno.EPERM), ("execve",), (), None,
+        NamespacePermissionError,
+        "it may not be executed: by its mode, or by the mount option noexec, or since a "
+        "directory on the way may not be searched"),
+    Row("program-format", (errno.ENOEXEC,), ("execve",), (), None, SystemCallError,
+        "it is no program; a script begins with #! and its interpreter"),
+    Row("directory-missing", (errno.ENOENT,), ("chdir",), (), None,
+        NoSuchNamespaceError, "there is no such directory where it was to start"),
+    Row("init-refused", (errno.EACCES, errno.EPERM), ("execveat",), (), None,
+        NamespacePermissionError,
+        "the file of the package that the init is in may not be executed"),
     # --- helper tasks: what they are told to do, and setting up what is fresh ---
     Row("task-killed", (errno.ECANCELED,), _ANY, (), None, SystemCallError,
         "the helper task that was to do it has been killed"),

@@ -7,6 +7,7 @@ to do about it. Which errno becomes which is the table in ``_table.py``.
 """
 
 from collections.abc import Iterable
+from typing import Self
 
 from ._types import NamespaceType, override
 
@@ -23,6 +24,7 @@ __all__ = [
     "NoSuchProcessError",
     "NotANamespaceError",
     "RestoreError",
+    "SpawnError",
     "SystemCallError",
     "UnsupportedError",
     "WrongTypeError",
@@ -128,6 +130,95 @@ class RestoreError(SystemCallError):
     It is in a namespace where it does not belong, and will be for good. Every later
     entry on it raises this error at once. Let the thread end.
     """
+
+
+class SpawnError(SystemCallError):
+    """
+    A program could not be started as it was asked for; nothing of it is left.
+
+    It is also the builtin of its errno: where the program is missing, a
+    ``FileNotFoundError``.
+    """
+
+    step: str
+    """
+    What was being done: clone, setns, uid_map, gid_map, setgroups, time_offsets, cgroup,
+    hostname, loopback, propagation, mount_proc, init, user, caps, chdir or execve.
+    """
+
+    def __new__(
+        cls,
+        number: int,
+        strerror: str,
+        filename: str | bytes | None = None,
+        **_: object,
+    ) -> Self:
+        """Make the class that is the builtin of the errno as well."""
+        if cls is SpawnError:
+            builtin = type(OSError(number, strerror))
+            for known in SpawnError.__subclasses__():
+                if builtin is not OSError and issubclass(known, builtin):
+                    return OSError.__new__(known, number, strerror, filename)
+        return OSError.__new__(cls, number, strerror, filename)
+
+    def __init__(
+        self,
+        number: int,
+        strerror: str,
+        filename: str | bytes | None = None,
+        *,
+        step: str = "",
+        syscall: str = "",
+        types: Iterable[NamespaceType] = (),
+        reason: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(
+            number,
+            strerror,
+            filename,
+            syscall=syscall,
+            types=types,
+            reason=reason,
+            hint=hint,
+        )
+        self.step = step
+
+
+class _SpawnBlockingIOError(SpawnError, BlockingIOError):
+    """EAGAIN."""
+
+
+class _SpawnFileExistsError(SpawnError, FileExistsError):
+    """EEXIST."""
+
+
+class _SpawnFileNotFoundError(SpawnError, FileNotFoundError):
+    """ENOENT."""
+
+
+class _SpawnInterruptedError(SpawnError, InterruptedError):
+    """EINTR."""
+
+
+class _SpawnIsADirectoryError(SpawnError, IsADirectoryError):
+    """EISDIR."""
+
+
+class _SpawnNotADirectoryError(SpawnError, NotADirectoryError):
+    """ENOTDIR."""
+
+
+class _SpawnPermissionError(SpawnError, PermissionError):
+    """EPERM, EACCES."""
+
+
+class _SpawnProcessLookupError(SpawnError, ProcessLookupError):
+    """ESRCH."""
+
+
+class _SpawnTimeoutError(SpawnError, TimeoutError):
+    """ETIMEDOUT."""
 
 
 class IrreversibleError(NamespaceError):

@@ -7,7 +7,9 @@ namespace of somebody's: there an import would run what they have put in its pla
 """
 
 import errno
+import sys
 from contextlib import suppress
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from .._refusals import from_errno
@@ -22,19 +24,28 @@ if TYPE_CHECKING:
     from . import pids as pids
     from . import pin as pin
     from . import registry as registry
+    from . import residents as residents
     from . import seek as seek
     from . import sockets as sockets
+    from . import spawn as spawn
     from . import wire as wire
 
 
 _LATER = (
     "create", "elsewhere", "idmap", "maps", "marks", "mounts", "pids", "pin",
-    "registry", "seek", "sockets", "wire",
+    "registry", "residents", "seek", "sockets", "spawn", "wire",
 )  # fmt: skip
 
 
 _LIBRARY = ("dataclasses", "encodings.idna", "pwd", "socket", "subprocess", "threading")
 """What is imported inside functions of this package, and by looking up a name."""
+
+WINGS: dict[str, str] = {}
+"""
+Modules that build on the core, and are imported later too: each if another is by then.
+
+The face of the package enters them, since the core knows nobody above it.
+"""
 
 _is_sealed = False
 
@@ -44,27 +55,36 @@ def load_all() -> None:
     Import all that this package would import later, the standard library's too.
 
     What cannot be imported, as by a thread that is chrooted, is not looked for later
-    either.
+    either. And the file of the init is kept open, which is nowhere else to be had then.
     """
     global _is_sealed  # noqa: PLW0603 - the state of this module
     if _is_sealed:
         return
+    wings = [name for name, needed in WINGS.items() if needed in sys.modules]
     try:
-        for name in (*_LATER, *_LIBRARY):
+        for name in (*(f"{__name__}.{name}" for name in _LATER), *_LIBRARY, *wings):
             with suppress(ImportError):
-                __import__(f"{__name__}.{name}" if name in _LATER else name)
+                __import__(name)
+        with suppress(ImportError):
+            import_later(f"{__name__}.residents").keep()
     except OSError as error:
         raise from_errno(error.errno or errno.EIO, "open", (), error.filename) from None
     _is_sealed = True
 
 
-def __getattr__(name: str) -> object:
+def import_later(name: str) -> ModuleType:
+    """Import a module of this package, unless that could run a target's code."""
+    if name not in sys.modules:
+        if _is_sealed:
+            raise ImportError(
+                f"{name} could not be imported before a thread entered a mount "
+                "namespace, and is not looked for since"
+            )
+        __import__(name)
+    return sys.modules[name]
+
+
+def __getattr__(name: str) -> ModuleType:
     if name not in _LATER:
         raise AttributeError(f"module {__name__} has no attribute {name!r}")
-    if _is_sealed:
-        raise ImportError(
-            f"{__name__}.{name} could not be imported before a thread entered a mount "
-            "namespace, and is not looked for since"
-        )
-    __import__(f"{__name__}.{name}")
-    return globals()[name]
+    return import_later(f"{__name__}.{name}")

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple, TypeVar
 
-from .._lib import Creation, lib, new_creation
+from .._lib import Creation, Setup, lib, new_creation
 from .._types import NamespaceType, flags_of
 from . import maps
 from .idmap import IdMap
@@ -56,12 +56,7 @@ def fresh(plan: Plan, adopt: Callable[[int], Made]) -> list[Made]:
     creation = new_creation()
     creation.flags = int(flags_of(plan.types))
     creation.owner = plan.owner
-    creation.loopback = int(plan.loopback and _T.NET in plan.types)
-    name = None if plan.hostname is None else name_bytes(plan.hostname)
-    creation.hostname_length = -1 if name is None else len(name)
-    creation.hostname = name or b""
-    offsets = {} if plan.time_offsets is None else plan.time_offsets
-    creation.time_offsets = offsets_text(offsets)
+    write_setup(creation.setup, plan)
     creation.count = len(plan.types)
     for index, type in enumerate(plan.types):
         creation.nstypes[index] = int(type.flag)
@@ -71,7 +66,8 @@ def fresh(plan: Plan, adopt: Callable[[int], Made]) -> list[Made]:
     lines = maps.own_line(uids, "uid"), maps.own_line(gids, "gid")
     by_itself = _T.USER in plan.types and None not in lines
     if by_itself:
-        creation.uid_map, creation.gid_map = lines[0] or b"", lines[1] or b""
+        creation.setup.uid_map = lines[0] or b""
+        creation.setup.gid_map = lines[1] or b""
 
     sys.audit("pynamespaces.clone3", plan.types)
     creation.fds = [_NOTHING] * len(creation.fds)
@@ -92,6 +88,16 @@ def fresh(plan: Plan, adopt: Callable[[int], Made]) -> list[Made]:
         raise
 
 
+def write_setup(setup: Setup, plan: Plan) -> None:
+    """Write down how they are set up, but for the maps."""
+    setup.loopback = int(plan.loopback and _T.NET in plan.types)
+    name = None if plan.hostname is None else name_bytes(plan.hostname)
+    setup.hostname_length = -1 if name is None else len(name)
+    setup.hostname = name or b""
+    offsets = {} if plan.time_offsets is None else plan.time_offsets
+    setup.time_offsets = offsets_text(offsets)
+
+
 def _take(creation: Creation, index: int) -> int:
     """Return a descriptor that is then no longer the record's to close."""
     fd, creation.fds[index] = creation.fds[index], _NOTHING
@@ -107,6 +113,13 @@ def _refuse_contradictions(plan: Plan) -> None:
             "a fresh pid namespace has no life without its init: start one with "
             'Popen(new="pid")'
         )
+    refuse_misplaced(plan)
+    if _T.USER in plan.types and plan.owner != NO_OWNER:
+        raise ValueError("a fresh user namespace is its own owner of the others")
+
+
+def refuse_misplaced(plan: Plan) -> None:
+    """Refuse what is to be set up in no fresh namespace, or cannot be."""
     for map in (plan.uid_map, plan.gid_map):
         if map is not None and not isinstance(map, IdMap):
             raise TypeError(f"a map is an IdMap, not {type(map).__name__}")
@@ -118,8 +131,6 @@ def _refuse_contradictions(plan: Plan) -> None:
     ):
         if given and wanted not in plan.types:
             raise ValueError(f"{option} needs a fresh {wanted} namespace")
-    if _T.USER in plan.types and plan.owner != NO_OWNER:
-        raise ValueError("a fresh user namespace is its own owner of the others")
 
 
 def name_bytes(name: str | bytes) -> bytes:

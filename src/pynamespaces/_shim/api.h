@@ -40,6 +40,20 @@ enum pyns_step {
     PYNS_STEP_PROPAGATION,
     PYNS_STEP_TIME_OFFSETS,
     PYNS_STEP_LOOPBACK,
+    /* by programs that are started only */
+    PYNS_STEP_CGROUP,
+    PYNS_STEP_MOUNT_PROC,
+    PYNS_STEP_INIT,
+    PYNS_STEP_GUARD,
+    PYNS_STEP_GROUPS,
+    PYNS_STEP_GID,
+    PYNS_STEP_UID,
+    PYNS_STEP_CAPS,
+    PYNS_STEP_NO_NEW_PRIVS,
+    PYNS_STEP_CHDIR,
+    PYNS_STEP_SESSION,
+    PYNS_STEP_STDIO,
+    PYNS_STEP_EXECVE,
 };
 
 /* A namespace that may be entered. Owned by the Python object that made it. */
@@ -64,19 +78,84 @@ struct pyns_names {
     char domain[65];
 };
 
-/* Fresh namespaces, and how to set them up. An empty text is not written. */
-struct pyns_creation {
-    unsigned int flags;
-    int owner;            /* the user namespace to make them in, or -1 */
+/* How fresh namespaces are set up. An empty text is not written. */
+struct pyns_setup {
     int loopback;
     int hostname_length;  /* -1: none */
     char hostname[65];
     char uid_map[64];     /* one line, which the namespace's own root may write */
     char gid_map[64];
     char time_offsets[128];
+};
+
+/* Fresh namespaces, for the caller to hold. */
+struct pyns_creation {
+    unsigned int flags;
+    int owner;            /* the user namespace to make them in, or -1 */
+    struct pyns_setup setup;
     int count;
     int nstypes[8];       /* what to open, each a CLONE_NEW* */
     int fds[8];           /* the result, in that order */
+};
+
+/* Capabilities of a program that is started. */
+enum pyns_caps {
+    PYNS_CAPS_RULES, /* what the kernel makes of them */
+    PYNS_CAPS_KEEP,  /* all that the caller has there */
+    PYNS_CAPS_ONLY,  /* those of a set, and no others ever */
+};
+
+/* A program to start: where, how, and what became of it. The texts are lists of strings
+ * that each end with a null byte. */
+struct pyns_spawn {
+    /* where */
+    int join_count;
+    int join_fds[8];
+    int join_types[8];
+    unsigned int flags;   /* CLONE_NEW* */
+    struct pyns_setup setup;
+    int userns;           /* a fresh user namespace that has been made for it, or -1 */
+    int timens;           /* the same of time, in that one */
+    int cgroup;           /* or -1 */
+    /* how it is started */
+    int apart;            /* the child must not share memory with the caller */
+    int mount_proc;
+    int init;             /* the file of the init and the guard, or -1 */
+    int guard;            /* the same file again, or -1 */
+    int be_root;          /* become 0:0, if that is mapped */
+    /* what it is */
+    const char *args;
+    int arg_count;
+    const char *env;
+    int env_count;        /* -1: the caller's own */
+    const char *files;    /* to be tried one after the other */
+    int file_count;
+    const char *cwd;
+    int stdio[6];         /* as subprocess has them: p2c, c2p, err: read, write */
+    int close_fds;
+    const int *keep_fds;  /* sorted */
+    int keep_count;
+    int has_uid, has_gid;
+    unsigned int uid, gid;
+    const unsigned int *groups;
+    int group_count;      /* -1: as they are */
+    int umask;            /* -1: as it is */
+    int restore_signals;
+    int new_session;
+    int process_group;    /* -1: as it is */
+    int caps;             /* enum pyns_caps */
+    uint64_t cap_set;
+    int no_new_privs;
+    /* what became of it */
+    int pid;              /* the child to wait for: the program or its init */
+    int renumbered;       /* and this is not its id in the caller's pid namespace */
+    int pidfd;
+    int program_pidfd;    /* with an init: the program's */
+    int channel;          /* with an init: on which it says how that ended */
+    int guard_pidfd;
+    int step;             /* enum pyns_step, where it failed */
+    int nstype;
+    void *room;
 };
 
 /* A helper task that rests in a user namespace. */
@@ -145,6 +224,15 @@ int pyns_set_name_in(int utsns, int is_domain, const char *name, int length);
 /* create.c and join.c */
 int pyns_create(struct pyns_creation *what);
 int pyns_join(const int *fds, const int *nstypes, int count, int rehearse);
+
+/* spawn.c: starting a program */
+int pyns_spawn_clear(struct pyns_spawn *spawn);
+int pyns_spawn(struct pyns_spawn *spawn);
+int pyns_spawn_wait(struct pyns_spawn *spawn);
+int pyns_spawn_abandon(struct pyns_spawn *spawn);
+int pyns_read_status(int channel);
+int pyns_end_guard(struct pyns_spawn *spawn);
+int pyns_spawn_close(struct pyns_spawn *spawn);
 
 /* mounts.c: in the calling thread's mount namespace */
 int pyns_attach(int fd, int target);

@@ -1,54 +1,10 @@
 /* Fresh namespaces, made by a helper task that leaves descriptors of them behind. */
 #include "task.h"
 
-#include <net/if.h>
-#include <sys/mount.h>
-
 struct creation_errand {
     struct trace trace;
     struct pyns_creation what;
 };
-
-/* The kernel takes such a file whole, by one write, or not at all. */
-static int write_whole(int fd, const char *text) {
-    size_t length = strlen(text);
-    ssize_t written = write(fd, text, length);
-    return written < 0 ? -errno : (size_t)written == length ? 0 : -EIO;
-}
-
-static int open_own(const char *name) {
-    int folder = pyns_open_own_proc();
-    if (folder < 0)
-        return folder;
-    int fd = pyns_open_in_proc(folder, name, O_WRONLY);
-    pyns_close(folder);
-    return fd;
-}
-
-static int write_own(struct trace *trace, int step, const char *name,
-                     const char *text) {
-    pyns_at(trace, step, CLONE_NEWUSER);
-    if (!*text)
-        return 0;
-    int fd = open_own(name);
-    if (fd < 0)
-        return fd;
-    int result = write_whole(fd, text);
-    pyns_close(fd);
-    return result;
-}
-
-static int write_maps(struct trace *trace, const struct pyns_creation *what) {
-    int result = 0;
-    /* Without power outside, a group map may be written only after this. */
-    if (what->gid_map[0])
-        result = write_own(trace, PYNS_STEP_SETGROUPS, "setgroups", "deny");
-    if (result == 0)
-        result = write_own(trace, PYNS_STEP_UID_MAP, "uid_map", what->uid_map);
-    if (result == 0)
-        result = write_own(trace, PYNS_STEP_GID_MAP, "gid_map", what->gid_map);
-    return result;
-}
 
 static uint64_t own_mnt_id(void) {
     uint64_t id = 0;
@@ -77,40 +33,6 @@ static void make_mnt_look_younger(uint64_t before) {
     }
 }
 
-/* Stop mounts from spreading, in the whole tree, although the root may be one that
- * chroot has given: entering one's own mount namespace leads to its top. */
-static int make_tree_private(void) {
-    int own = pyns_task_own_namespace(CLONE_NEWNS);
-    if (own < 0)
-        return own;
-    /* Without CAP_SYS_CHROOT it is refused; then there is no chroot either. */
-    int result = PYNS_RESULT(setns(own, CLONE_NEWNS));
-    close(own);
-    return result < 0 && result != -EPERM ? result : pyns_make_root_private();
-}
-
-static int set_up(struct trace *trace, const struct pyns_creation *what, int offsets) {
-    int result = 0;
-    if (what->flags & CLONE_NEWNS) {
-        pyns_at(trace, PYNS_STEP_PROPAGATION, CLONE_NEWNS);
-        result = make_tree_private();
-    }
-    if (result == 0 && offsets >= 0) {
-        pyns_at(trace, PYNS_STEP_TIME_OFFSETS, CLONE_NEWTIME);
-        result = write_whole(offsets, what->time_offsets);
-    }
-    if (result == 0 && what->hostname_length >= 0) {
-        pyns_at(trace, PYNS_STEP_NAME, CLONE_NEWUTS);
-        result =
-            PYNS_RESULT(sethostname(what->hostname, (size_t)what->hostname_length));
-    }
-    if (result == 0 && what->loopback) {
-        pyns_at(trace, PYNS_STEP_LOOPBACK, CLONE_NEWNET);
-        result = pyns_loopback_up();
-    }
-    return result;
-}
-
 static int open_all(struct trace *trace, const struct pyns_creation *what) {
     int result = 0;
     for (int i = 0; i < what->count && result == 0; i++) {
@@ -133,22 +55,17 @@ static int create_with(struct trace *trace, const struct pyns_creation *what,
     if (unshare((int)what->flags) < 0)
         return -errno;
     make_mnt_look_younger(mnt_before);
-    result = write_maps(trace, what);
+    result = pyns_task_write_maps(trace, &what->setup);
     if (result == 0)
-        result = set_up(trace, what, offsets);
+        result = pyns_task_set_up(trace, what->flags, &what->setup, offsets);
     return result < 0 ? result : open_all(trace, what);
 }
 
 static int create(struct trace *trace) {
     const struct pyns_creation *what = &((struct creation_errand *)trace)->what;
-    int offsets = -1;
-    if (what->time_offsets[0]) {
-        /* Opened now: what nobody may look into has files that are root's. */
-        pyns_at(trace, PYNS_STEP_TIME_OFFSETS, CLONE_NEWTIME);
-        offsets = open_own("timens_offsets");
-        if (offsets < 0)
-            return offsets;
-    }
+    int offsets = pyns_task_open_offsets(trace, &what->setup);
+    if (offsets < 0 && offsets != -ENODATA)
+        return offsets;
     int result = create_with(trace, what, offsets);
     pyns_close(offsets);
     return result;

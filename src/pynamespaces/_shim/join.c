@@ -12,34 +12,38 @@ struct journey {
     int nstypes[MAX_TYPES];
 };
 
-static int join_one(struct journey *journey, int i) {
-    pyns_at(&journey->trace, PYNS_STEP_SETNS, journey->nstypes[i]);
-    if (journey->nstypes[i] == CLONE_NEWUSER && journey->trace.style == TASK_APART)
-        return pyns_setns_alone(journey->fds[i]);
-    return PYNS_RESULT(setns(journey->fds[i], journey->nstypes[i]));
+static int join_one(struct trace *trace, int fd, int nstype) {
+    pyns_at(trace, PYNS_STEP_SETNS, nstype);
+    if (nstype == CLONE_NEWUSER && trace->style == TASK_APART)
+        return pyns_setns_alone(fd);
+    return PYNS_RESULT(setns(fd, nstype));
 }
 
 /* Before the user namespace is joined, what the caller has power over; after it, what
  * only its root has power over. The other way round, either would be refused. */
-static int join_all(struct trace *trace) {
-    struct journey *journey = (struct journey *)trace;
+int pyns_join_each(struct trace *trace, const int *fds, const int *nstypes, int count) {
     int joined[MAX_TYPES] = {0};
     int user = -1;
-    for (int i = 0; i < journey->count; i++) {
-        if (journey->nstypes[i] == CLONE_NEWUSER) {
+    for (int i = 0; i < count; i++) {
+        if (nstypes[i] == CLONE_NEWUSER) {
             user = i;
             continue;
         }
-        int result = join_one(journey, i);
+        int result = join_one(trace, fds[i], nstypes[i]);
         if (result < 0 && result != -EPERM)
             return result;
         joined[i] = result >= 0;
     }
-    int result = user < 0 ? 0 : join_one(journey, user);
-    for (int i = 0; result >= 0 && i < journey->count; i++)
+    int result = user < 0 ? 0 : join_one(trace, fds[user], CLONE_NEWUSER);
+    for (int i = 0; result >= 0 && i < count; i++)
         if (i != user && !joined[i])
-            result = join_one(journey, i);
+            result = join_one(trace, fds[i], nstypes[i]);
     return result < 0 ? result : 0;
+}
+
+static int join_all(struct trace *trace) {
+    const struct journey *journey = (struct journey *)trace;
+    return pyns_join_each(trace, journey->fds, journey->nstypes, journey->count);
 }
 
 /* Join all with the calling thread, or (rehearse) only try. In a user namespace that

@@ -1,0 +1,121 @@
+/* Starting a program: the stage, where its namespaces are joined and made.
+ *
+ * Where it then is in the right namespaces itself, it goes on as the program. Into a pid namespace only a child
+ * can be born; and a stage that has memory of its own gives way to a child too, so that
+ * the caller learns by its end that the program has begun. That is the settler.
+ *
+ * All share one memory, the caller's or a copy, and the room in it. They allocate
+ * nothing, and of the C library call only what is bare of locks. One is at work at a
+ * time: the others wait in a system call, so errno is nobody else's either. */
+#include "birth.h"
+
+#include <sys/prctl.h>
+
+void pyns_fail(struct room *room, int result) {
+    if (result < 0 && room->result == 0)
+        room->result = result;
+}
+
+static int enter_cgroup(struct room *room) {
+    pyns_at(&room->trace, PYNS_STEP_CGROUP, 0);
+    int fd = PYNS_RESULT(
+        openat(room->plan->cgroup, "cgroup.procs", O_WRONLY | O_CLOEXEC));
+    if (fd < 0)
+        return fd == -ENOENT || fd == -ENOTDIR ? -EBADF : fd;
+    int result = PYNS_RESULT(write(fd, "0", 1));
+    pyns_close(fd);
+    return result < 0 ? result : 0;
+}
+
+static int hide(void) {
+    return PYNS_RESULT(prctl(PR_SET_DUMPABLE, 0));
+}
+
+static int joins_user(const struct pyns_spawn *plan) {
+    for (int i = 0; i < plan->join_count; i++)
+        if (plan->join_types[i] == CLONE_NEWUSER)
+            return 1;
+    return 0;
+}
+
+static int join_all(struct room *room) {
+    const struct pyns_spawn *plan = room->plan;
+    int result = 0, changes_user = joins_user(plan);
+    if (changes_user)
+        result = pyns_drop_groups(room);
+    if (result == 0)
+        result = pyns_join_each(&room->trace, plan->join_fds, plan->join_types,
+                                plan->join_count);
+    if (result == 0 && changes_user)
+        result = pyns_drop_groups(room);
+    if (result == 0 && plan->be_root)
+        result = pyns_become_root(room);
+    return result;
+}
+
+/* Into a user namespace that was made for this program; its maps are written. */
+static int enter_made_userns(struct room *room) {
+    pyns_at(&room->trace, PYNS_STEP_SETNS, CLONE_NEWUSER);
+    int result = PYNS_RESULT(setns(room->plan->userns, CLONE_NEWUSER));
+    if (result == 0 && room->plan->be_root)
+        result = pyns_become_root(room);
+    return result;
+}
+
+static int make_now(struct room *room) {
+    const struct pyns_spawn *plan = room->plan;
+    if (plan->timens >= 0) {
+        pyns_at(&room->trace, PYNS_STEP_SETNS, CLONE_NEWTIME);
+        if (setns(plan->timens, CLONE_NEWTIME) < 0)
+            return -errno;
+    }
+    pyns_at(&room->trace, PYNS_STEP_UNSHARE, 0);
+    return plan->flags ? PYNS_RESULT(unshare((int)plan->flags)) : 0;
+}
+
+static int make_fresh(struct room *room) {
+    const struct pyns_spawn *plan = room->plan;
+    int result = 0, offsets = pyns_task_open_offsets(&room->trace, &plan->setup);
+    if (offsets < 0 && offsets != -ENODATA)
+        return offsets;
+    if (room->hides_itself)
+        result = hide();
+    if (result == 0 && plan->userns >= 0)
+        result = enter_made_userns(room);
+    if (result == 0)
+        result = make_now(room);
+    if (result == 0)
+        result = pyns_task_write_maps(&room->trace, &plan->setup);
+    if (result == 0)
+        result = pyns_task_set_up(&room->trace, plan->flags, &plan->setup, offsets);
+    pyns_close(offsets);
+    return result;
+}
+
+static int prepare(struct room *room) {
+    const struct pyns_spawn *plan = room->plan;
+    int result = 0;
+    room->stage_self = getpid();
+    if (room->in_two_steps) {
+        /* Who becomes the program must not end with the thread that started it. */
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        int parent = getppid(); /* 0: it is in a pid namespace further out */
+        result = parent == 0 || parent == room->caller ? 0 : -ECANCELED;
+    }
+    if (result == 0 && plan->guard >= 0)
+        result = pyns_start_guard(room);
+    if (result == 0 && plan->cgroup >= 0 && !room->has_clone3)
+        result = enter_cgroup(room);
+    if (result == 0)
+        result = join_all(room);
+    return result < 0 ? result : make_fresh(room);
+}
+
+int pyns_stage(void *argument) {
+    struct room *room = argument;
+    int result = prepare(room);
+    if (result == 0)
+        result = room->in_two_steps ? pyns_bear_settler(room) : pyns_become(room);
+    pyns_fail(room, result);
+    return result < 0 ? 127 : 0;
+}

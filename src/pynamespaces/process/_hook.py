@@ -1,0 +1,148 @@
+"""
+The one place that knows how `subprocess` is made inside.
+
+Its ``Popen`` prepares pipes, calls ``_execute_child`` and later learns by
+``_handle_exitstatus`` how the child ended. Both are private, and the same on CPython
+3.11, 3.12 and 3.13; ``tests/test_popen_hook.py`` tells when they no longer are.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, AnyStr, Final, TypeAlias, cast
+
+from .._core import spawn
+
+if TYPE_CHECKING:
+    from _typeshed import StrOrBytesPath
+
+    _Args: TypeAlias = StrOrBytesPath | Sequence[StrOrBytesPath]
+
+_NO_ID: Final = 2**32 - 1
+"""With which setresuid(2) leaves an id as it is."""
+
+
+class Hooked(subprocess.Popen[AnyStr]):
+    """A ``Popen`` whose child is started by our engine where that has been asked for."""
+
+    _where: spawn.Where | None = None
+    _child: spawn.Child | None = None
+
+    def _execute_child(
+        self,
+        args: _Args,
+        executable: StrOrBytesPath | None,
+        preexec_fn: Callable[[], object] | None,
+        close_fds: bool,
+        pass_fds: Collection[int],
+        cwd: StrOrBytesPath | None,
+        env: Mapping[bytes, StrOrBytesPath] | Mapping[str, StrOrBytesPath] | None,
+        startupinfo: object,
+        creationflags: int,
+        shell: bool,
+        p2cread: int,
+        p2cwrite: int,
+        c2pread: int,
+        c2pwrite: int,
+        errread: int,
+        errwrite: int,
+        restore_signals: bool,
+        gid: int | None,
+        gids: Sequence[int] | None,
+        uid: int | None,
+        umask: int,
+        start_new_session: bool,
+        process_group: int,
+    ) -> None:
+        stdio = (p2cread, p2cwrite, c2pread, c2pwrite, errread, errwrite)
+        if self._where is None:
+            start = cast("Callable[..., None]", super()._execute_child)  # type: ignore[misc]
+            start(args, executable, preexec_fn, close_fds, pass_fds, cwd, env,
+                  startupinfo, creationflags, shell, *stdio, restore_signals, gid, gids,
+                  uid, umask, start_new_session, process_group)  # fmt: skip
+            return
+        words = _words(args, shell=shell, executable=executable)
+        name = words[0] if executable is None else executable
+        sys.audit("subprocess.Popen", name, words, cwd, env)
+        program = spawn.Program(
+            args=_encoded(words),
+            files=_candidates(os.fsencode(name), env),
+            env=None if env is None else _environment(env),
+            cwd=None if cwd is None else _encoded([cwd])[0],
+            stdio=stdio,
+            close_fds=close_fds,
+            pass_fds=[int(fd) for fd in pass_fds],
+            uid=_checked_id(uid),
+            gid=_checked_id(gid),
+            groups=gids,
+            umask=umask,
+            restore_signals=restore_signals,
+            new_session=start_new_session,
+            process_group=process_group,
+            name=os.fsdecode(name),
+            directory=cwd if cwd is None else os.fsdecode(cwd),
+        )
+        self._child = spawn.Child()
+        self._child.start(self._where, program)
+        self.pid = self._child.pid
+        self._child_created = True
+        close = cast("Callable[..., None]", self._close_pipe_fds)  # type: ignore[attr-defined]
+        close(*stdio)
+
+    def _handle_exitstatus(self, sts: int) -> None:
+        """Take over how the program ended; called also while the object is dropped."""
+        if self._child is not None:
+            sts = self._child.status(sts)
+        handle = cast("Callable[[int], None]", super()._handle_exitstatus)  # type: ignore[misc]
+        handle(sts)
+
+
+def _words(
+    args: _Args, *, shell: bool, executable: StrOrBytesPath | None
+) -> list[StrOrBytesPath]:
+    if isinstance(args, os.PathLike) and shell:
+        raise TypeError("path-like args is not allowed when shell is true")
+    words = [args] if isinstance(args, str | bytes | os.PathLike) else list(args)
+    if shell:
+        words = ["/bin/sh" if executable is None else executable, "-c", *words]
+    return words
+
+
+def _encoded(words: Iterable[StrOrBytesPath]) -> list[bytes]:
+    encoded = [os.fsencode(word) for word in words]
+    if any(b"\0" in word for word in encoded):
+        raise ValueError("embedded null byte")
+    return encoded
+
+
+def _candidates(
+    name: bytes, env: Mapping[bytes, StrOrBytesPath] | Mapping[str, StrOrBytesPath] | None
+) -> list[bytes]:
+    """Return the paths to try: a name without a slash is looked for in ``PATH``."""
+    if os.path.dirname(name):
+        return _encoded([name])
+    folders = os.get_exec_path(cast("Mapping[str, str] | None", env))
+    return _encoded(os.path.join(os.fsencode(folder), name) for folder in folders)
+
+
+def _environment(
+    env: Mapping[bytes, StrOrBytesPath] | Mapping[str, StrOrBytesPath],
+) -> list[bytes]:
+    entries = []
+    for key, value in env.items():
+        name = os.fsencode(key)
+        if b"=" in name:
+            raise ValueError("illegal environment variable name")
+        entries.append(name + b"=" + os.fsencode(value))
+    return _encoded(entries)
+
+
+def _checked_id(number: int | None) -> int | None:
+    if number == _NO_ID:
+        raise ValueError(f"{number} is no user or group id")
+    return number
+
+

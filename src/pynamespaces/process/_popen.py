@@ -1,0 +1,236 @@
+"""`Popen`: a program in namespaces, and otherwise the standard library's."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, AnyStr, Final, Literal, cast, overload
+
+from typing_extensions import Unpack
+
+from .._set import NamespaceSet
+from .._types import override
+from . import _users
+from ._hook import Hooked
+from ._place import Place
+
+if TYPE_CHECKING:
+    from ._options import Args, Options
+
+_OURS: Final = frozenset(Place.__init__.__kwdefaults__)
+
+
+class Popen(Hooked[AnyStr]):
+    """
+    Start a program in existing namespaces, fresh ones, or both.
+
+    It is a `subprocess.Popen`, with all of its arguments, methods and attributes, and
+    what they look up is looked up inside: *cwd*, the program, user and group ids. The
+    calling thread stays where it is. What starting costs does not grow with this
+    process, but where the child must have memory of its own: to join a user or time
+    namespace, or to change ids.
+
+    Whatever of this cannot be had is an error before the program runs; it never runs
+    with less. See :manpage:`clone(2)`, :manpage:`setns(2)`, :manpage:`execve(2)`.
+
+    Args:
+        args: As of `subprocess.Popen`, and all that follow there. *preexec_fn* cannot
+            be used with what follows here.
+
+        join: A `Namespace`, a `NamespaceSet` or several Namespaces to start in; those
+            that the calling thread is in already change nothing. In a user namespace
+            that maps 0 the program is 0:0, unless *user* and *group* say otherwise. In
+            a mount namespace it starts in the root directory, or *cwd*.
+
+        new: One type or several of which it gets fresh namespaces. A user namespace
+            gives the power to make the others. A mount namespace passes no mounts on.
+
+        uid_map: Of a fresh user namespace, as in `Namespace.new`; who starts the
+            program is root there if not given. Who has no id in the map is 0:0.
+
+        gid_map: As *uid_map*, for gids.
+
+        time_offsets: Of a fresh time namespace: how far its clocks ``"monotonic"`` and
+            ``"boottime"`` are ahead of the machine's, in seconds.
+
+        hostname: Of a fresh uts namespace.
+
+        loopback: Of a fresh net namespace: bring ``lo`` up.
+
+        mount_proc: Where pid and mnt are fresh, mount a ``/proc`` of that pid namespace.
+
+        init: Of a fresh pid namespace: run the program under an init, which reaps
+            orphans, forwards signals, ends as the program does, and with it. Without
+            one the program is the init itself, which the kernel protects from signals
+            that it does not handle. The default is to have one.
+
+        die_with_parent: Kill the program (with its init, all in the pid namespace) when
+            this process ends, however it does. Which thread started it is all the same.
+
+        cgroup: A directory of cgroup v2, as a path or a descriptor: it starts in there.
+
+        caps: Which capabilities it has, whatever its user: ``"keep"``, all that its
+            starter has there; ``"drop"``, none; or only those of a list of names. Other
+            than those, it and its children can never have any. See
+            :manpage:`capabilities(7)`.
+
+        no_new_privs: Let it gain nothing by set-user-ID programs and the like; see
+            :manpage:`PR_SET_NO_NEW_PRIVS(2const)`.
+
+    Raises:
+        SpawnError: The program has not run, and nothing of it is left. Also the builtin
+            of its errno: where the program is missing, a ``FileNotFoundError``.
+
+        ValueError: Arguments contradict each other; nothing was done.
+    """
+
+    @overload
+    def __init__(
+        self: Popen[str],
+        args: Args,
+        *,
+        text: Literal[True],
+        encoding: str | None = None,
+        errors: str | None = None,
+        universal_newlines: bool | None = None,
+        **options: Unpack[Options],
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Popen[str],
+        args: Args,
+        *,
+        encoding: str,
+        text: bool | None = None,
+        errors: str | None = None,
+        universal_newlines: bool | None = None,
+        **options: Unpack[Options],
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Popen[str],
+        args: Args,
+        *,
+        errors: str,
+        text: bool | None = None,
+        encoding: str | None = None,
+        universal_newlines: bool | None = None,
+        **options: Unpack[Options],
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Popen[str],
+        args: Args,
+        *,
+        universal_newlines: Literal[True],
+        text: bool | None = None,
+        encoding: str | None = None,
+        errors: str | None = None,
+        **options: Unpack[Options],
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Popen[bytes],
+        args: Args,
+        *,
+        text: Literal[False] | None = None,
+        encoding: None = None,
+        errors: None = None,
+        universal_newlines: Literal[False] | None = None,
+        **options: Unpack[Options],
+    ) -> None: ...
+    def __init__(self, args: Args, *more: object, **options: object) -> None:
+        # Positional arguments are the standard library's, which has more of them.
+        self._own_pidfd = _Lent()
+        ours = {name: options.pop(name) for name in _OURS & options.keys()}
+        place = cast("Callable[..., Place]", Place)(**ours)
+        start = cast("Callable[..., None]", super().__init__)
+        if not place.is_asked_for():
+            start(args, *more, **options)
+            return
+        if options.get("preexec_fn") is not None:
+            raise ValueError(
+                "preexec_fn runs Python in a child that may not: use cwd, user, group, "
+                "extra_groups, umask, start_new_session, process_group, or call()"
+            )
+        if place.mnt is not None:
+            _translate_users(place, options)
+        try:
+            with place.held() as where:
+                self._where = where
+                start(args, *more, **options)
+        except BaseException:
+            # A signal handler may have raised just after it had begun.
+            if self._child is not None:
+                self._child.abandon()
+                self._child_created = False
+            raise
+
+    @property
+    def pidfd(self) -> int:
+        """
+        A pidfd of the process `pid`; it belongs to this object, which closes it.
+
+        It is readable once that process has ended. See :manpage:`pidfd_open(2)`.
+        """
+        if self._child is not None:
+            return self._child.pidfd
+        return self._own_pidfd.of(self.pid)
+
+    @property
+    def namespaces(self) -> NamespaceSet:
+        """
+        A new set of the namespaces that the program is in, not its init; the caller's.
+
+        Raises:
+            NoSuchProcessError: It has ended.
+        """
+        fd = self.pidfd if self._child is None else self._child.program_pidfd
+        return NamespaceSet.from_pidfd(fd)
+
+    @override
+    def send_signal(self, sig: int) -> None:
+        """
+        Send a signal to the program, if it has not ended.
+
+        Below an init, that is the program itself; but SIGKILL ends all in its pid
+        namespace.
+        """
+        if self._child is None or not self._child.has_init or sig == signal.SIGKILL:
+            super().send_signal(sig)
+        elif self.poll() is None:
+            try:
+                signal.pidfd_send_signal(self._child.program_pidfd, sig)
+            except ProcessLookupError:
+                # It has ended, and its init is about to.
+                return
+
+
+class _Lent:
+    """A pidfd of a child that the standard library has started, once asked for."""
+
+    __slots__ = ("_fd",)
+
+    def __init__(self) -> None:
+        self._fd: int | None = None
+
+    def of(self, pid: int) -> int:
+        if self._fd is None:
+            self._fd = os.pidfd_open(pid)
+        return self._fd
+
+    def __del__(self) -> None:
+        if self._fd is not None:
+            os.close(self._fd)
+
+
+def _translate_users(place: Place, options: dict[str, Any]) -> None:
+    """Put ids in place of the names, by the files of the mount namespace joined."""
+    if place.mnt is None:
+        return
+    names = ("user", "group", "extra_groups")
+    found = _users.find_ids(place.mnt, *(options.get(name) for name in names))
+    options.update(zip(names, found, strict=True))
+
+

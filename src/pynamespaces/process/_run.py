@@ -1,0 +1,217 @@
+"""`run` and `check_output`, as those of `subprocess`."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import TYPE_CHECKING, Any, Literal, cast, overload
+
+from typing_extensions import Unpack
+
+from ._popen import Popen
+
+if TYPE_CHECKING:
+    from ._options import Args, OutputOptions, RunOptions
+
+
+@overload
+def run(
+    args: Args,
+    *,
+    text: Literal[True],
+    input: str | None = None,
+    encoding: str | None = None,
+    errors: str | None = None,
+    universal_newlines: bool | None = None,
+    **options: Unpack[RunOptions],
+) -> subprocess.CompletedProcess[str]: ...
+@overload
+def run(
+    args: Args,
+    *,
+    encoding: str,
+    input: str | None = None,
+    text: bool | None = None,
+    errors: str | None = None,
+    universal_newlines: bool | None = None,
+    **options: Unpack[RunOptions],
+) -> subprocess.CompletedProcess[str]: ...
+@overload
+def run(
+    args: Args,
+    *,
+    errors: str,
+    input: str | None = None,
+    text: bool | None = None,
+    encoding: str | None = None,
+    universal_newlines: bool | None = None,
+    **options: Unpack[RunOptions],
+) -> subprocess.CompletedProcess[str]: ...
+@overload
+def run(
+    args: Args,
+    *,
+    universal_newlines: Literal[True],
+    input: str | None = None,
+    text: bool | None = None,
+    encoding: str | None = None,
+    errors: str | None = None,
+    **options: Unpack[RunOptions],
+) -> subprocess.CompletedProcess[str]: ...
+@overload
+def run(
+    args: Args,
+    *,
+    input: bytes | bytearray | memoryview | None = None,
+    text: Literal[False] | None = None,
+    encoding: None = None,
+    errors: None = None,
+    universal_newlines: Literal[False] | None = None,
+    **options: Unpack[RunOptions],
+) -> subprocess.CompletedProcess[bytes]: ...
+def run(
+    args: Args,
+    *more: object,
+    input: object = None,
+    capture_output: bool = False,
+    timeout: float | None = None,
+    check: bool = False,
+    **options: Any,
+) -> subprocess.CompletedProcess[Any]:
+    """
+    Run a program in namespaces, wait for it, and return a ``CompletedProcess``.
+
+    As `subprocess.run`, with the arguments of `Popen`. Whatever interrupts the wait,
+    the program is killed and reaped before that is raised.
+
+    Raises:
+        SpawnError: As `Popen`.
+
+        subprocess.CalledProcessError: With *check*, if the exit status is not 0.
+
+        subprocess.TimeoutExpired: After *timeout* seconds.
+    """
+    if input is not None:
+        if options.get("stdin") is not None:
+            raise ValueError("stdin and input arguments may not both be used.")
+        options["stdin"] = subprocess.PIPE
+    if capture_output:
+        if options.get("stdout") is not None or options.get("stderr") is not None:
+            raise ValueError(
+                "stdout and stderr arguments may not be used with capture_output."
+            )
+        options["stdout"] = options["stderr"] = subprocess.PIPE
+    # Held from before it is started, so that whenever a signal handler raises, the
+    # program is found and ended.
+    process: Popen[Any] = Popen.__new__(Popen)
+    try:
+        process.__init__(args, *more, **options)  # type: ignore[misc]
+        with process:
+            return _finished(process, input, timeout, check=check)
+    except BaseException:
+        _end(process)
+        raise
+
+
+def _finished(
+    process: Popen[Any], input: object, timeout: float | None, *, check: bool
+) -> subprocess.CompletedProcess[Any]:
+    try:
+        stdout, stderr = process.communicate(input, timeout=timeout)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        # What it has said so far is in the exception already.
+        process.wait()
+        raise
+    except BaseException:
+        process.kill()
+        raise
+    returncode = process.poll()
+    done = subprocess.CompletedProcess(process.args, cast("int", returncode), stdout, stderr)
+    if check:
+        done.check_returncode()
+    return done
+
+
+def _end(process: Popen[Any]) -> None:
+    """End what a handler that raised has left running."""
+    if getattr(process, "_child_created", False) and process.poll() is None:
+        process.kill()
+        process.wait()
+
+
+@overload
+def check_output(
+    args: Args,
+    *,
+    text: Literal[True],
+    input: str | None = None,
+    encoding: str | None = None,
+    errors: str | None = None,
+    universal_newlines: bool | None = None,
+    **options: Unpack[OutputOptions],
+) -> str: ...
+@overload
+def check_output(
+    args: Args,
+    *,
+    encoding: str,
+    input: str | None = None,
+    text: bool | None = None,
+    errors: str | None = None,
+    universal_newlines: bool | None = None,
+    **options: Unpack[OutputOptions],
+) -> str: ...
+@overload
+def check_output(
+    args: Args,
+    *,
+    errors: str,
+    input: str | None = None,
+    text: bool | None = None,
+    encoding: str | None = None,
+    universal_newlines: bool | None = None,
+    **options: Unpack[OutputOptions],
+) -> str: ...
+@overload
+def check_output(
+    args: Args,
+    *,
+    universal_newlines: Literal[True],
+    input: str | None = None,
+    text: bool | None = None,
+    encoding: str | None = None,
+    errors: str | None = None,
+    **options: Unpack[OutputOptions],
+) -> str: ...
+@overload
+def check_output(
+    args: Args,
+    *,
+    input: bytes | bytearray | memoryview | None = None,
+    text: Literal[False] | None = None,
+    encoding: None = None,
+    errors: None = None,
+    universal_newlines: Literal[False] | None = None,
+    **options: Unpack[OutputOptions],
+) -> bytes: ...
+def check_output(args: Args, *more: object, **options: Any) -> Any:
+    """
+    Run a program in namespaces, and return what it writes to its standard output.
+
+    As `subprocess.check_output`, with the arguments of `Popen`.
+
+    Raises:
+        SpawnError: As `Popen`.
+
+        subprocess.CalledProcessError: Its exit status is not 0.
+
+        subprocess.TimeoutExpired: After *timeout* seconds.
+    """
+    for name in ("stdout", "check"):
+        if name in options:
+            raise ValueError(f"{name} argument not allowed, it will be overridden.")
+    if "input" in options and options["input"] is None:
+        # As subprocess has it: an empty standard input, and not the caller's.
+        texts = ("text", "encoding", "errors", "universal_newlines")
+        options["input"] = "" if any(options.get(name) for name in texts) else b""
+    return run(args, *more, stdout=subprocess.PIPE, check=True, **options).stdout

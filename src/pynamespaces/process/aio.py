@@ -1,0 +1,101 @@
+"""Programs in namespaces for asyncio: on pidfds, without watchers or threads."""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio import base_subprocess
+from asyncio.subprocess import Process, SubprocessStreamProtocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, cast
+
+from typing_extensions import Unpack
+
+from .._types import override
+from ._popen import Popen
+
+if TYPE_CHECKING:
+    from _typeshed import StrOrBytesPath
+
+    from ._options import File, Surroundings
+
+_LIMIT = 2**16
+
+
+class _Transport(base_subprocess.BaseSubprocessTransport):
+    """One program, watched by its pidfd in the event loop."""
+
+    _proc: Popen[bytes] | None
+    _loop: asyncio.AbstractEventLoop
+
+    @override
+    def _start(
+        self, args: Any, shell: bool, stdin: Any, stdout: Any, stderr: Any,
+        bufsize: int, **options: Any,
+    ) -> None:  # fmt: skip
+        self._proc = process = Popen(
+            args, stdin=stdin, stdout=stdout, stderr=stderr, bufsize=bufsize, **options
+        )
+        self._loop.add_reader(process.pidfd, self._reap, process)
+
+    def _reap(self, process: Popen[bytes]) -> None:
+        self._loop.remove_reader(process.pidfd)
+        # A zombie by now, or reaped by somebody else.
+        exited = cast("Callable[[int], None]", self._process_exited)  # type: ignore[attr-defined]
+        exited(process.wait())
+
+
+async def create_subprocess_exec(
+    program: StrOrBytesPath,
+    *args: StrOrBytesPath,
+    stdin: File = None,
+    stdout: File = None,
+    stderr: File = None,
+    limit: int = _LIMIT,
+    **options: Unpack[Surroundings],
+) -> Process:
+    """
+    Start a program in namespaces, as `asyncio.create_subprocess_exec`.
+
+    It takes the arguments of `Popen`, but for those about text. The event loop learns
+    by a pidfd that it has ended: no child watcher, no thread. If the task is cancelled
+    meanwhile, the program is killed and reaped.
+
+    Args:
+        program: The program.
+
+        args: Its arguments.
+
+        stdin: As of `Popen`; ``asyncio.subprocess.PIPE`` makes a stream.
+
+        stdout: As *stdin*.
+
+        stderr: As *stdin*.
+
+        limit: The size of the buffers of the streams, in bytes.
+
+        options: As of `Popen`.
+
+    Returns:
+        An ``asyncio.subprocess.Process``.
+
+    Raises:
+        SpawnError: As `Popen`.
+    """
+    for name in ("shell", "text", "universal_newlines", "encoding", "errors", "bufsize"):
+        if name in options:
+            raise ValueError(f"{name} is not for streams of asyncio: they are bytes")
+    loop = asyncio.get_running_loop()
+    protocol = SubprocessStreamProtocol(limit=limit, loop=loop)
+    started = loop.create_future()
+    make = cast("Callable[..., _Transport]", _Transport)
+    transport = make(
+        loop, protocol, [program, *args], False, stdin, stdout, stderr, 0,
+        waiter=started, **options,
+    )  # fmt: skip
+    try:
+        await started
+    except BaseException:
+        transport.close()
+        await cast("Any", transport)._wait()
+        raise
+    return Process(transport, protocol, loop)
