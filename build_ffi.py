@@ -63,7 +63,8 @@ ffibuilder.set_source(
     include_dirs=[str(SHIM)],
     extra_compile_args=["-std=gnu11", "-O2", "-fvisibility=hidden", *WARNINGS],
     # A helper task shares memory with its process, and must not look up symbols.
-    extra_link_args=["-Wl,-z,now"],
+    # And the module is a program as well: resident.c.
+    extra_link_args=["-Wl,-z,now", "-Wl,-e,pyns_resident_start"],
     libraries=["dl", "pthread"],
     py_limited_api=True,
 )

@@ -48,7 +48,7 @@ class Names(Protocol):
 class Setup(Protocol):
     """``struct pyns_setup``: how fresh namespaces are set up."""
 
-    loopback: int
+    loopback: bool
     hostname_length: int
     hostname: bytes
     uid_map: bytes
@@ -85,11 +85,11 @@ class Spawn(Protocol):
     userns: int
     timens: int
     cgroup: int
-    apart: int
-    mount_proc: int
+    apart: bool
+    mount_proc: bool
     init: int
     guard: int
-    be_root: int
+    be_root: bool
     args: Text
     arg_count: int
     env: Text
@@ -97,23 +97,23 @@ class Spawn(Protocol):
     files: Text
     file_count: int
     cwd: Text
-    stdio: list[int]
-    close_fds: int
+    stdio: tuple[int, int, int, int, int, int]
+    close_fds: bool
     keep_fds: IntOut
     keep_count: int
-    has_uid: int
-    has_gid: int
+    has_uid: bool
+    has_gid: bool
     uid: int
     gid: int
     groups: IntOut
     group_count: int
     umask: int
-    restore_signals: int
-    new_session: int
+    restore_signals: bool
+    new_session: bool
     process_group: int
     caps: int
     cap_set: int
-    no_new_privs: int
+    no_new_privs: bool
     pid: int
     renumbered: int
     pidfd: int

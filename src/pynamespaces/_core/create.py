@@ -90,12 +90,13 @@ def fresh(plan: Plan, adopt: Callable[[int], Made]) -> list[Made]:
 
 def write_setup(setup: Setup, plan: Plan) -> None:
     """Write down how they are set up, but for the maps."""
-    setup.loopback = int(plan.loopback and _T.NET in plan.types)
-    name = None if plan.hostname is None else name_bytes(plan.hostname)
-    setup.hostname_length = -1 if name is None else len(name)
-    setup.hostname = name or b""
-    offsets = {} if plan.time_offsets is None else plan.time_offsets
-    setup.time_offsets = offsets_text(offsets)
+    setup.loopback = plan.loopback and _T.NET in plan.types
+    setup.hostname_length = -1
+    if plan.hostname is not None:
+        name = name_bytes(plan.hostname)
+        setup.hostname, setup.hostname_length = name, len(name)
+    if plan.time_offsets is not None:
+        setup.time_offsets = offsets_text(plan.time_offsets)
 
 
 def _take(creation: Creation, index: int) -> int:

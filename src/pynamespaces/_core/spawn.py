@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Final, Literal, NamedTuple
 
@@ -47,6 +47,19 @@ class Where(NamedTuple):
     def has_init(self) -> bool:
         return self.init and _T.PID in self.new
 
+    def check(self) -> None:
+        """Refuse what cannot be, before anything is done."""
+        if self[2:6] == (None, None, None, None):
+            return
+        create.refuse_misplaced(
+            create.Plan(self.new, self.uid_map, self.gid_map, self.time_offsets,
+                        self.hostname)
+        )  # fmt: skip
+        if self.hostname is not None:
+            create.name_bytes(self.hostname)
+        if self.time_offsets is not None:
+            create.offsets_text(self.time_offsets)
+
     def plan(self, types: tuple[NamespaceType, ...]) -> create.Plan:
         """Return how those of the fresh namespaces are made that are of some types."""
         user, time, uts = (type in types for type in (_T.USER, _T.TIME, _T.UTS))
@@ -60,14 +73,21 @@ class Where(NamedTuple):
         )
 
 
+class Texts(NamedTuple):
+    """Strings for the shim: one after the other, with a null byte between them."""
+
+    text: bytes
+    count: int
+
+
 class Program(NamedTuple):
     """What is executed, and with what; None and -1 leave things as they are."""
 
-    args: Sequence[bytes]
-    files: Sequence[bytes]
+    args: Texts
+    files: Texts
     """Tried one after the other."""
 
-    env: Sequence[bytes] | None
+    env: Texts | None
     cwd: bytes | None
     stdio: tuple[int, int, int, int, int, int]
     """For stdin, stdout and stderr: which end to read from, and which to write to."""
@@ -81,10 +101,10 @@ class Program(NamedTuple):
     restore_signals: bool
     new_session: bool
     process_group: int
-    name: object
+    name: str
     """The program, as an error names it."""
 
-    directory: object
+    directory: str | None
 
 
 class Child:
@@ -101,26 +121,32 @@ class Child:
         # raises, at whatever point, loses nothing.
         self._spawn = new_spawn()
 
-    def start(self, where: Where, program: Program) -> None:
+    def start(self, where: Where, program: Program, stack: ExitStack) -> None:
         """
         Start the program; the calling thread stays where it is.
+
+        Args:
+            where: Where.
+
+            program: What.
+
+            stack: Closes what is needed only to start it.
 
         Raises:
             SpawnError: It has not begun, and nothing of it is left.
         """
-        with ExitStack() as stack:
-            kept = _write_program(self._spawn, program)
-            _write_where(self._spawn, where, stack)
-            if where.join:
-                sys.audit("pynamespaces.setns", tuple(type for type, _ in where.join))
-            sys.audit("pynamespaces.clone3", where.new)
-            try:
-                self._carry_out(where, program)
-            except BaseException:
-                self.abandon()
-                raise
-            finally:
-                kept.clear()
+        kept = _write_program(self._spawn, program)
+        _write_where(self._spawn, where, stack)
+        if where.join:
+            sys.audit("pynamespaces.setns", tuple(type for type, _ in where.join))
+        sys.audit("pynamespaces.clone3", where.new)
+        try:
+            self._carry_out(where, program)
+        except BaseException:
+            self.abandon()
+            raise
+        finally:
+            kept.clear()
 
     def _carry_out(self, where: Where, program: Program) -> None:
         spawn = self._spawn
@@ -183,35 +209,39 @@ class Child:
 
 def _write_program(spawn: Spawn, program: Program) -> list[object]:
     """Write down what is executed; return what must be kept alive meanwhile."""
-    args, files = _listed(program.args), _listed(program.files)
-    spawn.args, spawn.arg_count = args, len(program.args)
-    spawn.files, spawn.file_count = files, len(program.files)
-    kept: list[object] = [args, files]
-    spawn.env_count = _NOTHING
+    kept: list[object] = []
+    spawn.args, spawn.arg_count = _kept_text(program.args.text, kept), program.args.count
+    spawn.files = _kept_text(program.files.text, kept)
+    spawn.file_count = program.files.count
     if program.env is not None:
-        spawn.env, spawn.env_count = _listed(program.env), len(program.env)
-        kept.append(spawn.env)
+        spawn.env, spawn.env_count = _kept_text(program.env.text, kept), program.env.count
     if program.cwd is not None:
-        spawn.cwd = _listed([program.cwd])
-        kept.append(spawn.cwd)
-    spawn.stdio = list(program.stdio)
-    spawn.close_fds = int(program.close_fds)
-    keep_fds = new_ints("int", sorted(program.pass_fds))
-    spawn.keep_fds, spawn.keep_count = keep_fds, len(program.pass_fds)
-    groups = new_ints("unsigned int", list(program.groups or ()))
-    spawn.groups = groups
-    spawn.group_count = _NOTHING if program.groups is None else len(program.groups)
-    spawn.has_uid, spawn.uid = program.uid is not None, program.uid or 0
-    spawn.has_gid, spawn.gid = program.gid is not None, program.gid or 0
+        spawn.cwd = _kept_text(program.cwd, kept)
+    spawn.stdio = program.stdio
+    spawn.close_fds = program.close_fds
+    if program.pass_fds:
+        spawn.keep_fds = new_ints("int", sorted(program.pass_fds))
+        spawn.keep_count = len(program.pass_fds)
+        kept.append(spawn.keep_fds)
+    if program.groups is not None:
+        spawn.groups = new_ints("unsigned int", list(program.groups))
+        spawn.group_count = len(program.groups)
+        kept.append(spawn.groups)
+    if program.uid is not None:
+        spawn.has_uid, spawn.uid = True, program.uid
+    if program.gid is not None:
+        spawn.has_gid, spawn.gid = True, program.gid
     spawn.umask = program.umask
-    spawn.restore_signals = int(program.restore_signals)
-    spawn.new_session = int(program.new_session)
+    spawn.restore_signals = program.restore_signals
+    spawn.new_session = program.new_session
     spawn.process_group = program.process_group
-    return [*kept, keep_fds, groups]
+    return kept
 
 
-def _listed(texts: Iterable[bytes]) -> Text:
-    return new_text(b"".join([text + b"\0" for text in texts]))
+def _kept_text(text: bytes, kept: list[object]) -> Text:
+    copy = new_text(text)
+    kept.append(copy)
+    return copy
 
 
 def _write_where(spawn: Spawn, where: Where, stack: ExitStack) -> None:
@@ -219,38 +249,48 @@ def _write_where(spawn: Spawn, where: Where, stack: ExitStack) -> None:
     made = _make_beforehand(where, stack)
     spawn.userns = made.get(_T.USER, _NOTHING)
     spawn.timens = made.get(_T.TIME, _NOTHING)
-    spawn.join_count = len(where.join)
-    for index, (type, fd) in enumerate(where.join):
-        spawn.join_types[index], spawn.join_fds[index] = int(type.flag), fd
-    here = tuple(type for type in where.new if type not in made)
+    here = tuple(type for type in where.new if type not in made) if made else where.new
     spawn.flags = int(flags_of(here))
-
-    setup = spawn.setup
-    create.write_setup(setup, where.plan(here))
-    if _T.USER in where.new and spawn.userns == _NOTHING:
+    joins_user = joins_time = False
+    if where.join:
+        spawn.join_count = len(where.join)
+        for index, (type, fd) in enumerate(where.join):
+            spawn.join_types[index], spawn.join_fds[index] = int(type.flag), fd
+            joins_user |= type is _T.USER
+            joins_time |= type is _T.TIME
+    create.write_setup(spawn.setup, where.plan(here))
+    if _T.USER in here:
         uids, gids = _maps(where)
-        setup.uid_map = maps.own_line(uids, "uid") or b""
-        setup.gid_map = maps.own_line(gids, "gid") or b""
-
-    joins = [type for type, _ in where.join]
-    spawn.be_root = int(_T.USER in joins or _becomes_root(where))
-    spawn.apart = int(
-        _T.TIME in (*joins, *made)
+        spawn.setup.uid_map = maps.own_line(uids, "uid") or b""
+        spawn.setup.gid_map = maps.own_line(gids, "gid") or b""
+    spawn.be_root = joins_user or _becomes_root(where)
+    # Ids that change would make this process undumpable, if it shared its memory.
+    spawn.apart = (
+        joins_time
+        or _T.TIME in made
         or bool(spawn.be_root or spawn.has_uid or spawn.has_gid)
         or spawn.group_count >= 0
     )
-    spawn.mount_proc = int(where.mount_proc and {_T.PID, _T.MNT} <= set(where.new))
-    resident = _NOTHING
+    spawn.mount_proc = where.mount_proc and _T.PID in where.new and _T.MNT in where.new
     if where.has_init or where.die_with_parent:
-        resident = stack.enter_context(residents.opened())
-    spawn.init = resident if where.has_init else _NOTHING
-    spawn.guard = resident if where.die_with_parent else _NOTHING
+        resident = _open_resident(stack)
+        spawn.init = resident if where.has_init else _NOTHING
+        spawn.guard = resident if where.die_with_parent else _NOTHING
     spawn.cgroup = where.cgroup
-    spawn.no_new_privs = int(where.no_new_privs)
-    spawn.caps = lib.PYNS_CAPS_RULES if where.caps is None else lib.PYNS_CAPS_KEEP
-    if isinstance(where.caps, frozenset):
+    spawn.no_new_privs = where.no_new_privs
+    if where.caps == "keep":
+        spawn.caps = lib.PYNS_CAPS_KEEP
+    elif where.caps is not None:
         spawn.caps = lib.PYNS_CAPS_ONLY
         spawn.cap_set = sum(1 << cap for cap in where.caps)
+
+
+def _open_resident(stack: ExitStack) -> int:
+    try:
+        return stack.enter_context(residents.opened())
+    except OSError as error:
+        number = error.errno or errno.EIO
+        raise spawn_error(number, "init", "open", (), error.filename) from None
 
 
 def _maps(where: Where) -> tuple[IdMap, IdMap]:
@@ -357,7 +397,7 @@ def _refusal(spawn: Spawn, number: int, where: Where, program: Program) -> Spawn
         syscall = "clone3"
     elif step == "clone":
         types = types or where.new
-    filename: object = _PATHS.get(step)
+    filename: str | None = _PATHS.get(step)
     if step == "execve" and syscall == "execve":
         filename = program.name
     elif step == "chdir":

@@ -150,13 +150,17 @@ static int take_one(struct pyns_spawn *spawn, int inbox) {
     return fd < 0 ? -EMFILE : 1;
 }
 
-/* Take over the handles that the children have sent. */
+/* Take over the handles that the children have sent. What an init sends after them is
+ * how its program ended, and for later. */
 static int take_handles(struct pyns_spawn *spawn) {
     const struct room *room = spawn->room;
-    int result, worst = 0;
-    while ((result = take_one(spawn, room->inbox)) != 0)
+    int wanted = 1 + (spawn->guard >= 0) + (spawn->init >= 0);
+    int result = 1, worst = 0;
+    for (; wanted > 0 && result != 0; wanted--) {
+        result = take_one(spawn, room->inbox);
         worst = result < 0 ? result : worst;
-    return worst < 0 ? worst : 0;
+    }
+    return worst;
 }
 
 /* The stage is gone. */
@@ -306,6 +310,7 @@ static int start(struct pyns_spawn *spawn) {
 int pyns_spawn_clear(struct pyns_spawn *spawn) {
     *spawn = (struct pyns_spawn){
         .userns = -1, .timens = -1, .cgroup = -1, .init = -1, .guard = -1,
+        .env_count = -1, .group_count = -1, .umask = -1, .process_group = -1,
         .pidfd = -1, .program_pidfd = -1, .channel = -1, .guard_pidfd = -1,
     };
     return 0;

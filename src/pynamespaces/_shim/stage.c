@@ -57,9 +57,10 @@ static int join_all(struct room *room) {
 static int enter_made_userns(struct room *room) {
     pyns_at(&room->trace, PYNS_STEP_SETNS, CLONE_NEWUSER);
     int result = PYNS_RESULT(setns(room->plan->userns, CLONE_NEWUSER));
-    if (result == 0 && room->plan->be_root)
-        result = pyns_become_root(room);
-    return result;
+    if (result < 0 || !room->plan->be_root)
+        return result;
+    result = pyns_drop_groups(room);
+    return result < 0 ? result : pyns_become_root(room);
 }
 
 static int make_now(struct room *room) {

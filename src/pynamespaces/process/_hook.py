@@ -11,12 +11,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, AnyStr, Final, TypeAlias, cast
 
 from .._core import spawn
 
 if TYPE_CHECKING:
+    from contextlib import ExitStack
+
     from _typeshed import StrOrBytesPath
 
     _Args: TypeAlias = StrOrBytesPath | Sequence[StrOrBytesPath]
@@ -29,6 +31,9 @@ class Hooked(subprocess.Popen[AnyStr]):
     """A ``Popen`` whose child is started by our engine where that has been asked for."""
 
     _where: spawn.Where | None = None
+    _stack: ExitStack
+    """Closes what is needed only to start it."""
+
     _child: spawn.Child | None = None
 
     def _execute_child(
@@ -68,10 +73,10 @@ class Hooked(subprocess.Popen[AnyStr]):
         name = words[0] if executable is None else executable
         sys.audit("subprocess.Popen", name, words, cwd, env)
         program = spawn.Program(
-            args=_encoded(words),
-            files=_candidates(os.fsencode(name), env),
+            args=_texts(words),
+            files=_candidates(name, env),
             env=None if env is None else _environment(env),
-            cwd=None if cwd is None else _encoded([cwd])[0],
+            cwd=None if cwd is None else _texts([cwd]).text,
             stdio=stdio,
             close_fds=close_fds,
             pass_fds=[int(fd) for fd in pass_fds],
@@ -86,7 +91,7 @@ class Hooked(subprocess.Popen[AnyStr]):
             directory=cwd if cwd is None else os.fsdecode(cwd),
         )
         self._child = spawn.Child()
-        self._child.start(self._where, program)
+        self._child.start(self._where, program, self._stack)
         self.pid = self._child.pid
         self._child_created = True
         close = cast("Callable[..., None]", self._close_pipe_fds)  # type: ignore[attr-defined]
@@ -111,33 +116,38 @@ def _words(
     return words
 
 
-def _encoded(words: Iterable[StrOrBytesPath]) -> list[bytes]:
-    encoded = [os.fsencode(word) for word in words]
-    if any(b"\0" in word for word in encoded):
+def _texts(words: Sequence[StrOrBytesPath]) -> spawn.Texts:
+    try:
+        text = os.fsencode("\0".join(cast("Sequence[str]", words)))
+    except TypeError: # Not all of them are str.
+        text = b"\0".join([os.fsencode(word) for word in words])
+    if text.count(b"\0") >= max(len(words), 1):
         raise ValueError("embedded null byte")
-    return encoded
+    return spawn.Texts(text, len(words))
 
 
 def _candidates(
-    name: bytes, env: Mapping[bytes, StrOrBytesPath] | Mapping[str, StrOrBytesPath] | None
-) -> list[bytes]:
+    name: StrOrBytesPath,
+    env: Mapping[bytes, StrOrBytesPath] | Mapping[str, StrOrBytesPath] | None,
+) -> spawn.Texts:
     """Return the paths to try: a name without a slash is looked for in ``PATH``."""
-    if os.path.dirname(name):
-        return _encoded([name])
+    file = os.fsdecode(name)
+    if "/" in file:
+        return _texts([file])
     folders = os.get_exec_path(cast("Mapping[str, str] | None", env))
-    return _encoded(os.path.join(os.fsencode(folder), name) for folder in folders)
+    return _texts([f"{folder}/{file}" if folder else file for folder in folders])
 
 
 def _environment(
     env: Mapping[bytes, StrOrBytesPath] | Mapping[str, StrOrBytesPath],
-) -> list[bytes]:
+) -> spawn.Texts:
     entries = []
     for key, value in env.items():
         name = os.fsencode(key)
         if b"=" in name:
             raise ValueError("illegal environment variable name")
         entries.append(name + b"=" + os.fsencode(value))
-    return _encoded(entries)
+    return _texts(entries)
 
 
 def _checked_id(number: int | None) -> int | None:

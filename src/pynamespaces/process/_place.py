@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from .._core import create, spawn
+from .._core import spawn
 from .._core.capabilities import capability
 from .._namespace import Namespace
 from .._refusals import spawn_error
@@ -16,6 +15,8 @@ from .._types import NamespaceType, TypeLike, parse_types
 from ..lowlevel._arguments import Descriptor, descriptor
 
 if TYPE_CHECKING:
+    from contextlib import ExitStack
+
     from _typeshed import StrOrBytesPath
 
     from .._core.idmap import IdMap
@@ -25,13 +26,15 @@ New: TypeAlias = TypeLike | Iterable[TypeLike]
 Caps: TypeAlias = Literal["keep", "drop"] | Iterable[str]
 
 _T = NamespaceType
-_NO_CGROUP: Final = -1
 
 
 class Place:
     """What was asked for, checked; the namespaces stay whose they are."""
 
-    __slots__ = ("_cgroup", "_join", "_joins", "_where")
+    __slots__ = ("_cgroup", "_members", "_where", "is_asked_for")
+
+    is_asked_for: bool
+    """Whether the program is to differ from one of `subprocess`'s."""
 
     def __init__(
         self,
@@ -50,19 +53,17 @@ class Place:
         caps: Caps | None = None,
         no_new_privs: bool = False,
     ) -> None:
-        members = _members(join)
+        self._members = () if join is None else _members(join)
         types = _types(new)
-        for namespace in members:
+        for namespace in self._members:
             if namespace.type in types:
                 raise ValueError(
                     f"{namespace.type} is both in join and in new: a program has one"
                 )
         if init and _T.PID not in types:
             raise ValueError("init needs a fresh pid namespace")
-        self._joins = join is not None
-        self._join = members
         self._cgroup = cgroup
-        self._where = spawn.Where(
+        self._where = where = spawn.Where(
             new=types,
             uid_map=uid_map,
             gid_map=gid_map,
@@ -72,55 +73,43 @@ class Place:
             mount_proc=mount_proc,
             init=init is not False,
             die_with_parent=die_with_parent,
-            caps=_capabilities(caps),
+            caps=None if caps is None else _capabilities(caps),
             no_new_privs=no_new_privs,
         )
-        plan = create.Plan(types, uid_map, gid_map, time_offsets, hostname)
-        create.refuse_misplaced(plan)
-        # What is wrong with them is told now, before there are pipes.
-        if hostname is not None:
-            create.name_bytes(hostname)
-        if time_offsets is not None:
-            create.offsets_text(time_offsets)
+        where.check()
+        self.is_asked_for = bool(
+            types
+            or join is not None
+            or cgroup is not None
+            or caps is not None
+            or no_new_privs
+            or die_with_parent
+        )
 
-    @property
-    def mnt(self) -> Namespace | None:
-        """The mount namespace that is joined."""
-        for namespace in self._join:
+    def joined_mnt(self) -> Namespace | None:
+        """Return the mount namespace that the program will see, if not the caller's."""
+        for namespace in self._members:
             if namespace.type is _T.MNT and not namespace.is_current():
                 return namespace
         return None
 
-    def is_asked_for(self) -> bool:
-        """Return whether the program differs from one of `subprocess`'s."""
+    def hold(self, stack: ExitStack) -> spawn.Where:
+        """Lend descriptors of all that is joined, and of the cgroup, to a stack."""
         where = self._where
-        return (
-            self._joins
-            or bool(where.new)
-            or self._cgroup is not None
-            or where.caps is not None
-            or where.no_new_privs
-            or where.die_with_parent
-        )
-
-    @contextmanager
-    def held(self) -> Iterator[spawn.Where]:
-        """Lend descriptors of all that is joined, and of the cgroup."""
-        with ExitStack() as stack:
+        if self._members:
             joined = [
                 (namespace.type, stack.enter_context(namespace._hold()))
-                for namespace in self._join
+                for namespace in self._members
                 if not namespace.is_current()
             ]
-            cgroup = _NO_CGROUP
-            if self._cgroup is not None:
-                cgroup = _open_cgroup(self._cgroup, stack.callback)
-            yield self._where._replace(join=tuple(joined), cgroup=cgroup)
+            where = where._replace(join=tuple(joined))
+        if self._cgroup is not None:
+            cgroup = _open_cgroup(self._cgroup, stack)
+            where = where._replace(cgroup=cgroup)
+        return where
 
 
-def _members(join: Join | None) -> list[Namespace]:
-    if join is None:
-        return []
+def _members(join: Join) -> Sequence[Namespace]:
     if isinstance(join, Namespace):
         return [join]
     members = list(join.values() if isinstance(join, Mapping) else join)
@@ -140,9 +129,9 @@ def _types(new: New) -> tuple[NamespaceType, ...]:
     return parse_types((new,) if isinstance(new, str) else tuple(new))
 
 
-def _capabilities(caps: Caps | None) -> spawn.Caps:
-    if caps is None or caps == "keep":
-        return caps
+def _capabilities(caps: Caps) -> spawn.Caps:
+    if caps == "keep":
+        return "keep"
     if caps == "drop":
         return frozenset()
     if isinstance(caps, str):
@@ -150,9 +139,7 @@ def _capabilities(caps: Caps | None) -> spawn.Caps:
     return frozenset(capability(name) for name in caps)
 
 
-def _open_cgroup(
-    cgroup: StrOrBytesPath | Descriptor, callback: Callable[..., object]
-) -> int:
+def _open_cgroup(cgroup: StrOrBytesPath | Descriptor, stack: ExitStack) -> int:
     """Open a cgroup's directory for the time of the call, or lend the caller's."""
     if not isinstance(cgroup, str | bytes | os.PathLike):
         return descriptor(cgroup)
@@ -162,5 +149,5 @@ def _open_cgroup(
         number = error.errno or errno.EIO
         path = os.fsdecode(cgroup)
         raise spawn_error(number, "cgroup", "open", (), path) from None
-    callback(os.close, fd)
+    stack.callback(os.close, fd)
     return fd

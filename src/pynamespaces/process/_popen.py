@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, AnyStr, Final, Literal, cast, overload
 
 from typing_extensions import Unpack
@@ -85,6 +86,8 @@ class Popen(Hooked[AnyStr]):
         ValueError: Arguments contradict each other; nothing was done.
     """
 
+    _lent: _Lent | None = None
+
     @overload
     def __init__(
         self: Popen[str],
@@ -142,11 +145,10 @@ class Popen(Hooked[AnyStr]):
     ) -> None: ...
     def __init__(self, args: Args, *more: object, **options: object) -> None:
         # Positional arguments are the standard library's, which has more of them.
-        self._own_pidfd = _Lent()
         ours = {name: options.pop(name) for name in _OURS & options.keys()}
         place = cast("Callable[..., Place]", Place)(**ours)
         start = cast("Callable[..., None]", super().__init__)
-        if not place.is_asked_for():
+        if not place.is_asked_for:
             start(args, *more, **options)
             return
         if options.get("preexec_fn") is not None:
@@ -154,11 +156,10 @@ class Popen(Hooked[AnyStr]):
                 "preexec_fn runs Python in a child that may not: use cwd, user, group, "
                 "extra_groups, umask, start_new_session, process_group, or call()"
             )
-        if place.mnt is not None:
-            _translate_users(place, options)
         try:
-            with place.held() as where:
-                self._where = where
+            with ExitStack() as self._stack:
+                _translate_users(place, options)
+                self._where = place.hold(self._stack)
                 start(args, *more, **options)
         except BaseException:
             # A signal handler may have raised just after it had begun.
@@ -176,7 +177,9 @@ class Popen(Hooked[AnyStr]):
         """
         if self._child is not None:
             return self._child.pidfd
-        return self._own_pidfd.of(self.pid)
+        if self._lent is None:
+            self._lent = _Lent(self.pid)
+        return self._lent.fd
 
     @property
     def namespaces(self) -> NamespaceSet:
@@ -208,29 +211,24 @@ class Popen(Hooked[AnyStr]):
 
 
 class _Lent:
-    """A pidfd of a child that the standard library has started, once asked for."""
+    """A pidfd of a child that the standard library has started."""
 
-    __slots__ = ("_fd",)
+    __slots__ = ("fd",)
 
-    def __init__(self) -> None:
-        self._fd: int | None = None
-
-    def of(self, pid: int) -> int:
-        if self._fd is None:
-            self._fd = os.pidfd_open(pid)
-        return self._fd
+    def __init__(self, pid: int) -> None:
+        self.fd = os.pidfd_open(pid)
 
     def __del__(self) -> None:
-        if self._fd is not None:
-            os.close(self._fd)
+        os.close(self.fd)
+
+
+_USERS: Final = ("user", "group", "extra_groups")
 
 
 def _translate_users(place: Place, options: dict[str, Any]) -> None:
-    """Put ids in place of the names, by the files of the mount namespace joined."""
-    if place.mnt is None:
-        return
-    names = ("user", "group", "extra_groups")
-    found = _users.find_ids(place.mnt, *(options.get(name) for name in names))
-    options.update(zip(names, found, strict=True))
-
-
+    """Put ids in place of names, by the files of the mount namespace that is joined."""
+    if any(options.get(name) is not None for name in _USERS):
+        mnt = place.joined_mnt()
+        if mnt is not None:
+            found = _users.find_ids(mnt, *(options.get(name) for name in _USERS))
+            options.update(zip(_USERS, found, strict=True))
