@@ -7,8 +7,8 @@ Linux namespaces: entered, left, created, kept, reached and compared.
         ...
     run(["ip", "address"], join=NamespaceSet.from_pid(1234, "net"))
 
-The calling thread moves, and comes back exactly; programs are started there. `lowlevel` has one function for each
-system call, `errors` every exception.
+The calling thread moves, and comes back exactly; programs are started there.
+`lowlevel` has one function for each system call, `errors` every exception.
 """
 
 import sys

@@ -7,6 +7,7 @@ the module does not have. ``tests/test_lib.py`` compares this with what cffi bui
 
 from typing import Final, NewType, Protocol, cast
 
+from ._ffi import __file__ as _untyped_file
 from ._ffi import ffi as _untyped_ffi
 from ._ffi import lib as _untyped_lib
 
@@ -333,6 +334,9 @@ class _Ffi(Protocol):
 ffi: Final = cast("_Ffi", _untyped_ffi)
 lib: Final = cast("Lib", _untyped_lib)
 
+FILE: Final = cast("str", _untyped_file)
+"""The file of the compiled module."""
+
 
 _target_type: Final = ffi.typeof("struct pyns_target *")
 
@@ -385,7 +389,7 @@ def new_spawn() -> Spawn:
 
 
 def new_text(text: bytes) -> Text:
-    """Copy a text, with a null byte after it; the record it is put in does not own it."""
+    """Copy a text, with a null byte after it; no record that it is put in owns it."""
     return cast("Text", ffi.new("char[]", text))
 
 

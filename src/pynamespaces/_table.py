@@ -169,8 +169,8 @@ TABLE: Final = (
         "a process has that pid"),
     # --- starting programs ---
     Row("cgroup-power", (errno.EACCES,), _CGROUP, (), None, NamespacePermissionError,
-        "the caller may not write to cgroup.procs of the cgroup, or of the one above it "
-        "and the caller's own"),
+        "the caller may not write to cgroup.procs of the cgroup, or of the one above "
+        "it and the caller's own"),
     Row("cgroup-gone", (errno.ENOENT, errno.ENODEV), _CGROUP, (), None,
         NoSuchNamespaceError, "there is no such cgroup, or no longer"),
     Row("cgroup-directory", (errno.ENOTDIR,), (*_CGROUP, "open"), (), None,
@@ -205,8 +205,8 @@ TABLE: Final = (
         "its first line names"),
     Row("program-refused", (errno.EACCES, errno.EPERM), ("execve",), (), None,
         NamespacePermissionError,
-        "it may not be executed: by its mode, or by the mount option noexec, or since a "
-        "directory on the way may not be searched"),
+        "it may not be executed: by its mode, or by the mount option noexec, or since "
+        "a directory on the way may not be searched"),
     Row("program-format", (errno.ENOEXEC,), ("execve",), (), None, SystemCallError,
         "it is no program; a script begins with #! and its interpreter"),
     Row("directory-missing", (errno.ENOENT,), ("chdir",), (), None,

@@ -142,8 +142,9 @@ class SpawnError(SystemCallError):
 
     step: str
     """
-    What was being done: clone, setns, uid_map, gid_map, setgroups, time_offsets, cgroup,
-    hostname, loopback, propagation, mount_proc, init, user, caps, chdir or execve.
+    What was being done: clone, setns, uid_map, gid_map, setgroups, time_offsets,
+    cgroup, hostname, loopback, propagation, mount_proc, init, user, caps, chdir or
+    execve.
     """
 
     def __new__(
@@ -154,11 +155,10 @@ class SpawnError(SystemCallError):
         **_: object,
     ) -> Self:
         """Make the class that is the builtin of the errno as well."""
-        if cls is SpawnError:
-            builtin = type(OSError(number, strerror))
-            for known in SpawnError.__subclasses__():
-                if builtin is not OSError and issubclass(known, builtin):
-                    return OSError.__new__(known, number, strerror, filename)
+        builtin = type(OSError(number, strerror))
+        for known in cls.__subclasses__():
+            if builtin is not OSError and issubclass(known, builtin):
+                cls = known  # noqa: PLW0642 - as OSError does it
         return OSError.__new__(cls, number, strerror, filename)
 
     def __init__(

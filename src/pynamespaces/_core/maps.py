@@ -30,9 +30,7 @@ def own_line(ids: IdMap, kind: Kind) -> bytes | None:
 
 def is_mapped(ids: IdMap, kind: Kind, outer: int) -> bool:
     """Return whether an id outside has one inside."""
-    return any(
-        first <= outer < first + count for _, first, count in ids._extents(kind)
-    )
+    return any(first <= outer < first + count for _, first, count in ids._extents(kind))
 
 
 class _Inhabitant(NamedTuple):

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from .. import _ffi
+from .._lib import FILE
 
-_PATH: Final = os.path.abspath(_ffi.__file__)
+_PATH: Final = os.path.abspath(FILE)
 _READ: Final = os.O_RDONLY | os.O_CLOEXEC
 
 

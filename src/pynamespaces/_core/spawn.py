@@ -21,7 +21,7 @@ _T = NamespaceType
 _NOTHING: Final = -1
 
 Caps = Literal["keep"] | frozenset[int] | None
-"""All that the caller has there, or only some of them, or what the kernel's rules say."""
+"""All that the caller has there, or only some, or what the kernel's rules say."""
 
 
 class Where(NamedTuple):
@@ -77,7 +77,7 @@ class Texts(NamedTuple):
     """Strings for the shim: one after the other, with a null byte between them."""
 
     text: bytes
-    count: int
+    number: int
 
 
 class Program(NamedTuple):
@@ -210,11 +210,17 @@ class Child:
 def _write_program(spawn: Spawn, program: Program) -> list[object]:
     """Write down what is executed; return what must be kept alive meanwhile."""
     kept: list[object] = []
-    spawn.args, spawn.arg_count = _kept_text(program.args.text, kept), program.args.count
+    spawn.args, spawn.arg_count = (
+        _kept_text(program.args.text, kept),
+        program.args.number,
+    )
     spawn.files = _kept_text(program.files.text, kept)
-    spawn.file_count = program.files.count
+    spawn.file_count = program.files.number
     if program.env is not None:
-        spawn.env, spawn.env_count = _kept_text(program.env.text, kept), program.env.count
+        spawn.env, spawn.env_count = (
+            _kept_text(program.env.text, kept),
+            program.env.number,
+        )
     if program.cwd is not None:
         spawn.cwd = _kept_text(program.cwd, kept)
     spawn.stdio = program.stdio

@@ -1,8 +1,8 @@
 """
 Programs started in namespaces, with the standard library's own interface.
 
-What `subprocess` offers for all programs is here for those that join existing namespaces
-or get fresh ones. See :manpage:`namespaces(7)`.
+What `subprocess` offers for all programs is here for those that join existing
+namespaces or get fresh ones. See :manpage:`namespaces(7)`.
 """
 
 from subprocess import CompletedProcess

@@ -12,7 +12,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, AnyStr, Final, TypeAlias, cast
+from typing import TYPE_CHECKING, AnyStr, Final, Protocol, TypeAlias, cast
 
 from .._core import spawn
 
@@ -23,12 +23,19 @@ if TYPE_CHECKING:
 
     _Args: TypeAlias = StrOrBytesPath | Sequence[StrOrBytesPath]
 
+
+class Call(Protocol):
+    """A function whose arguments the standard library knows better."""
+
+    def __call__(self, *args: object, **options: object) -> None: ...
+
+
 _NO_ID: Final = 2**32 - 1
 """With which setresuid(2) leaves an id as it is."""
 
 
 class Hooked(subprocess.Popen[AnyStr]):
-    """A ``Popen`` whose child is started by our engine where that has been asked for."""
+    """A ``Popen`` whose child is started by our engine where that is asked for."""
 
     _where: spawn.Where | None = None
     _stack: ExitStack
@@ -41,30 +48,30 @@ class Hooked(subprocess.Popen[AnyStr]):
         args: _Args,
         executable: StrOrBytesPath | None,
         preexec_fn: Callable[[], object] | None,
-        close_fds: bool,
+        close_fds: bool,  # noqa: FBT001 - all are as subprocess has them
         pass_fds: Collection[int],
         cwd: StrOrBytesPath | None,
         env: Mapping[bytes, StrOrBytesPath] | Mapping[str, StrOrBytesPath] | None,
         startupinfo: object,
         creationflags: int,
-        shell: bool,
+        shell: bool,  # noqa: FBT001
         p2cread: int,
         p2cwrite: int,
         c2pread: int,
         c2pwrite: int,
         errread: int,
         errwrite: int,
-        restore_signals: bool,
+        restore_signals: bool,  # noqa: FBT001
         gid: int | None,
         gids: Sequence[int] | None,
         uid: int | None,
         umask: int,
-        start_new_session: bool,
+        start_new_session: bool,  # noqa: FBT001
         process_group: int,
     ) -> None:
         stdio = (p2cread, p2cwrite, c2pread, c2pwrite, errread, errwrite)
         if self._where is None:
-            start = cast("Callable[..., None]", super()._execute_child)  # type: ignore[misc]
+            start = cast("Call", super()._execute_child)  # type: ignore[misc]
             start(args, executable, preexec_fn, close_fds, pass_fds, cwd, env,
                   startupinfo, creationflags, shell, *stdio, restore_signals, gid, gids,
                   uid, umask, start_new_session, process_group)  # fmt: skip
@@ -94,15 +101,13 @@ class Hooked(subprocess.Popen[AnyStr]):
         self._child.start(self._where, program, self._stack)
         self.pid = self._child.pid
         self._child_created = True
-        close = cast("Callable[..., None]", self._close_pipe_fds)  # type: ignore[attr-defined]
-        close(*stdio)
+        cast("Call", self._close_pipe_fds)(*stdio)  # type: ignore[attr-defined]
 
     def _handle_exitstatus(self, sts: int) -> None:
         """Take over how the program ended; called also while the object is dropped."""
         if self._child is not None:
             sts = self._child.status(sts)
-        handle = cast("Callable[[int], None]", super()._handle_exitstatus)  # type: ignore[misc]
-        handle(sts)
+        cast("Call", super()._handle_exitstatus)(sts)  # type: ignore[misc]
 
 
 def _words(
@@ -119,7 +124,7 @@ def _words(
 def _texts(words: Sequence[StrOrBytesPath]) -> spawn.Texts:
     try:
         text = os.fsencode("\0".join(cast("Sequence[str]", words)))
-    except TypeError: # Not all of them are str.
+    except TypeError:  # Not all of them are str.
         text = b"\0".join([os.fsencode(word) for word in words])
     if text.count(b"\0") >= max(len(words), 1):
         raise ValueError("embedded null byte")
@@ -154,5 +159,3 @@ def _checked_id(number: int | None) -> int | None:
     if number == _NO_ID:
         raise ValueError(f"{number} is no user or group id")
     return number
-
-

@@ -135,7 +135,9 @@ def _capabilities(caps: Caps) -> spawn.Caps:
     if caps == "drop":
         return frozenset()
     if isinstance(caps, str):
-        raise ValueError(f"caps are 'keep', 'drop' or a list of names, not {caps!r}")
+        raise ValueError(  # noqa: TRY004 - strings there are that it takes
+            f"caps are 'keep', 'drop' or a list of names, not {caps!r}"
+        )
     return frozenset(capability(name) for name in caps)
 
 

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, AnyStr, Final, Literal, cast, overload
+from typing import TYPE_CHECKING, AnyStr, Final, Literal, Protocol, cast, overload
 
 from typing_extensions import Unpack
 
 from .._set import NamespaceSet
 from .._types import override
 from . import _users
-from ._hook import Hooked
+from ._hook import Call, Hooked
 from ._place import Place
 
 if TYPE_CHECKING:
     from ._options import Args, Options
 
-_OURS: Final = frozenset(Place.__init__.__kwdefaults__)
+_OURS: Final = frozenset(Place.__init__.__kwdefaults__ or ())
 
 
 class Popen(Hooked[AnyStr]):
@@ -59,7 +58,8 @@ class Popen(Hooked[AnyStr]):
 
         loopback: Of a fresh net namespace: bring ``lo`` up.
 
-        mount_proc: Where pid and mnt are fresh, mount a ``/proc`` of that pid namespace.
+        mount_proc: Where pid and mnt are fresh, mount the ``/proc`` of that pid
+            namespace.
 
         init: Of a fresh pid namespace: run the program under an init, which reaps
             orphans, forwards signals, ends as the program does, and with it. Without
@@ -146,8 +146,8 @@ class Popen(Hooked[AnyStr]):
     def __init__(self, args: Args, *more: object, **options: object) -> None:
         # Positional arguments are the standard library's, which has more of them.
         ours = {name: options.pop(name) for name in _OURS & options.keys()}
-        place = cast("Callable[..., Place]", Place)(**ours)
-        start = cast("Callable[..., None]", super().__init__)
+        place = cast("_NewPlace", Place)(**ours)
+        start = cast("Call", super().__init__)
         if not place.is_asked_for:
             start(args, *more, **options)
             return
@@ -210,6 +210,10 @@ class Popen(Hooked[AnyStr]):
                 return
 
 
+class _NewPlace(Protocol):
+    def __call__(self, **ours: object) -> Place: ...
+
+
 class _Lent:
     """A pidfd of a child that the standard library has started."""
 
@@ -225,10 +229,11 @@ class _Lent:
 _USERS: Final = ("user", "group", "extra_groups")
 
 
-def _translate_users(place: Place, options: dict[str, Any]) -> None:
+def _translate_users(place: Place, options: dict[str, object]) -> None:
     """Put ids in place of names, by the files of the mount namespace that is joined."""
     if any(options.get(name) is not None for name in _USERS):
         mnt = place.joined_mnt()
         if mnt is not None:
-            found = _users.find_ids(mnt, *(options.get(name) for name in _USERS))
+            given = cast("_users.Names", tuple(options.get(name) for name in _USERS))
+            found = _users.find_ids(mnt, *given)
             options.update(zip(_USERS, found, strict=True))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import subprocess
-from typing import TYPE_CHECKING, Any, Literal, cast, overload
+from typing import TYPE_CHECKING, Literal, Protocol, cast, overload
 
 from typing_extensions import Unpack
 
 from ._popen import Popen
 
 if TYPE_CHECKING:
+    from ._hook import Call
     from ._options import Args, OutputOptions, RunOptions
 
 
@@ -75,8 +76,8 @@ def run(
     capture_output: bool = False,
     timeout: float | None = None,
     check: bool = False,
-    **options: Any,
-) -> subprocess.CompletedProcess[Any]:
+    **options: object,
+) -> object:
     """
     Run a program in namespaces, wait for it, and return a ``CompletedProcess``.
 
@@ -102,9 +103,9 @@ def run(
         options["stdout"] = options["stderr"] = subprocess.PIPE
     # Held from before it is started, so that whenever a signal handler raises, the
     # program is found and ended.
-    process: Popen[Any] = Popen.__new__(Popen)
+    process: Popen[bytes] = Popen.__new__(Popen)
     try:
-        process.__init__(args, *more, **options)  # type: ignore[misc]
+        cast("Call", process.__init__)(args, *more, **options)  # type: ignore[misc]
         with process:
             return _finished(process, input, timeout, check=check)
     except BaseException:
@@ -113,10 +114,12 @@ def run(
 
 
 def _finished(
-    process: Popen[Any], input: object, timeout: float | None, *, check: bool
-) -> subprocess.CompletedProcess[Any]:
+    process: Popen[bytes], input: object, timeout: float | None, *, check: bool
+) -> subprocess.CompletedProcess[bytes]:
+    """Return what has become of it; of text, all that is bytes here is str."""
     try:
-        stdout, stderr = process.communicate(input, timeout=timeout)
+        given = cast("bytes | None", input)
+        stdout, stderr = process.communicate(given, timeout=timeout)
     except subprocess.TimeoutExpired:
         process.kill()
         # What it has said so far is in the exception already.
@@ -125,14 +128,14 @@ def _finished(
     except BaseException:
         process.kill()
         raise
-    returncode = process.poll()
-    done = subprocess.CompletedProcess(process.args, cast("int", returncode), stdout, stderr)
+    returncode = cast("int", process.poll())
+    done = subprocess.CompletedProcess(process.args, returncode, stdout, stderr)
     if check:
         done.check_returncode()
     return done
 
 
-def _end(process: Popen[Any]) -> None:
+def _end(process: Popen[bytes]) -> None:
     """End what a handler that raised has left running."""
     if getattr(process, "_child_created", False) and process.poll() is None:
         process.kill()
@@ -194,7 +197,7 @@ def check_output(
     universal_newlines: Literal[False] | None = None,
     **options: Unpack[OutputOptions],
 ) -> bytes: ...
-def check_output(args: Args, *more: object, **options: Any) -> Any:
+def check_output(args: Args, *more: object, **options: object) -> object:
     """
     Run a program in namespaces, and return what it writes to its standard output.
 
@@ -214,4 +217,11 @@ def check_output(args: Args, *more: object, **options: Any) -> Any:
         # As subprocess has it: an empty standard input, and not the caller's.
         texts = ("text", "encoding", "errors", "universal_newlines")
         options["input"] = "" if any(options.get(name) for name in texts) else b""
-    return run(args, *more, stdout=subprocess.PIPE, check=True, **options).stdout
+    done = cast("_Run", run)(args, *more, stdout=subprocess.PIPE, check=True, **options)
+    return done.stdout
+
+
+class _Run(Protocol):
+    def __call__(
+        self, *args: object, **options: object
+    ) -> subprocess.CompletedProcess[bytes]: ...

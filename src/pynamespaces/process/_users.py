@@ -2,12 +2,14 @@
 
 import os
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, TypeAlias
 
 from .. import _core
 from .._namespace import Namespace
 
 _MOST: Final = 16 * 2**20
+
+Names: TypeAlias = tuple[str | int | None, str | int | None, Iterable[str | int] | None]
 
 
 def find_ids(

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 from asyncio import base_subprocess
 from asyncio.subprocess import Process, SubprocessStreamProtocol
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from typing_extensions import Unpack
 
@@ -24,24 +23,38 @@ _LIMIT = 2**16
 class _Transport(base_subprocess.BaseSubprocessTransport):
     """One program, watched by its pidfd in the event loop."""
 
-    _proc: Popen[bytes] | None
     _loop: asyncio.AbstractEventLoop
 
     @override
     def _start(
-        self, args: Any, shell: bool, stdin: Any, stdout: Any, stderr: Any,
-        bufsize: int, **options: Any,
-    ) -> None:  # fmt: skip
-        self._proc = process = Popen(
-            args, stdin=stdin, stdout=stdout, stderr=stderr, bufsize=bufsize, **options
+        self,
+        args: object,
+        shell: object,
+        stdin: object,
+        stdout: object,
+        stderr: object,
+        bufsize: object,
+        **options: object,
+    ) -> None:
+        streams = {"stdin": stdin, "stdout": stdout, "stderr": stderr}
+        process = cast("_NewPopen", Popen)(
+            args, shell=shell, bufsize=bufsize, **streams, **options
         )
+        self._proc = process
         self._loop.add_reader(process.pidfd, self._reap, process)
 
     def _reap(self, process: Popen[bytes]) -> None:
         self._loop.remove_reader(process.pidfd)
         # A zombie by now, or reaped by somebody else.
-        exited = cast("Callable[[int], None]", self._process_exited)  # type: ignore[attr-defined]
-        exited(process.wait())
+        self._process_exited(process.wait())
+
+
+class _NewPopen(Protocol):
+    def __call__(self, *args: object, **options: object) -> Popen[bytes]: ...
+
+
+class _NewTransport(Protocol):
+    def __call__(self, *args: object, **options: object) -> _Transport: ...
 
 
 async def create_subprocess_exec(
@@ -81,21 +94,28 @@ async def create_subprocess_exec(
     Raises:
         SpawnError: As `Popen`.
     """
-    for name in ("shell", "text", "universal_newlines", "encoding", "errors", "bufsize"):
+    for name in (
+        "shell",
+        "text",
+        "universal_newlines",
+        "encoding",
+        "errors",
+        "bufsize",
+    ):
         if name in options:
             raise ValueError(f"{name} is not for streams of asyncio: they are bytes")
     loop = asyncio.get_running_loop()
     protocol = SubprocessStreamProtocol(limit=limit, loop=loop)
     started = loop.create_future()
-    make = cast("Callable[..., _Transport]", _Transport)
-    transport = make(
-        loop, protocol, [program, *args], False, stdin, stdout, stderr, 0,
+    words, shell, bufsize = [program, *args], False, 0
+    transport = cast("_NewTransport", _Transport)(
+        loop, protocol, words, shell, stdin, stdout, stderr, bufsize,
         waiter=started, **options,
     )  # fmt: skip
     try:
         await started
     except BaseException:
         transport.close()
-        await cast("Any", transport)._wait()
+        await transport._wait()
         raise
     return Process(transport, protocol, loop)
