@@ -3,6 +3,7 @@
 import copy
 import errno
 import inspect
+import os
 import pickle
 import traceback
 
@@ -23,6 +24,7 @@ from pynamespaces.errors import (
     NoSuchProcessError,
     NotANamespaceError,
     RestoreError,
+    SpawnError,
     SystemCallError,
     UnsupportedError,
     WrongTypeError,
@@ -42,6 +44,7 @@ REFUSED: dict[type[SystemCallError], type[Exception]] = {
     WrongTypeError: ValueError,
     NotANamespaceError: ValueError,
     RestoreError: OSError,
+    SpawnError: OSError,
 }
 """The errors of system calls, and the builtin that each is too."""
 
@@ -111,6 +114,8 @@ def test_all_is_complete() -> None:
         name
         for name, value in vars(errors).items()
         if inspect.isclass(value) and issubclass(value, BaseException)
+        # Those are what a SpawnError is, by its errno.
+        if not (name.startswith("_") and issubclass(value, errors.SpawnError))
     ]
     assert errors.__all__ == sorted(defined)
     assert {NamespaceError, *REFUSED, *OTHERS} == {
@@ -186,7 +191,7 @@ def test_pickling(kind: type[SystemCallError], protocol: int) -> None:
     """An error arrives in another process as itself, with all that it carries."""
     error = make(kind)
     arrived = pickle.loads(pickle.dumps(error, protocol))
-    assert type(arrived) is kind
+    assert type(arrived) is type(make(kind))
     assert facts(arrived) == facts(error)
 
 
@@ -228,3 +233,38 @@ def test_caught_as_builtin() -> None:
     """Code that knows only builtins catches a refusal by them."""
     with pytest.raises(PermissionError, match="Operation not permitted"):
         raise make(NamespacePermissionError)
+
+
+@pytest.mark.parametrize(
+    ("number", "builtin"),
+    [
+        (errno.ENOENT, FileNotFoundError),
+        (errno.ENOTDIR, NotADirectoryError),
+        (errno.EISDIR, IsADirectoryError),
+        (errno.EACCES, PermissionError),
+        (errno.EPERM, PermissionError),
+        (errno.EAGAIN, BlockingIOError),
+        (errno.EEXIST, FileExistsError),
+        (errno.ESRCH, ProcessLookupError),
+        (errno.EINTR, InterruptedError),
+        (errno.ETIMEDOUT, TimeoutError),
+        (errno.EINVAL, OSError),
+    ],
+)
+def test_spawn_error_is_the_builtin(number: int, builtin: type[OSError]) -> None:
+    """A SpawnError is the builtin of its errno, and stays all that when pickled."""
+    error = SpawnError(
+        number,
+        os.strerror(number),
+        "/bin/x",
+        step="execve",
+        syscall="execve",
+        hint="no",
+    )
+    same = pickle.loads(pickle.dumps(error))
+    assert type(same) is type(error)
+    for one in (error, same):
+        assert isinstance(one, SpawnError)
+        assert isinstance(one, builtin)
+        assert (*facts(one), one.step) == (*facts(error), "execve")
+        assert (one.errno, one.filename) == (number, "/bin/x")

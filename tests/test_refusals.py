@@ -20,6 +20,7 @@ from refusals_of_mounting import MOUNTING
 from refusals_of_opening import OPENING
 from refusals_of_reaching import REACHING
 from refusals_of_setns import POWER, SETNS, Case
+from refusals_of_starting import STARTING
 from support import in_child
 
 from pynamespaces import (
@@ -33,7 +34,7 @@ from pynamespaces._refusals import from_errno
 from pynamespaces._table import TABLE, Row
 from pynamespaces._types import NamespaceType
 
-CASES = [*SETNS, *CREATING, *HELPING, *MOUNTING, *OPENING, *REACHING]
+CASES = [*SETNS, *CREATING, *HELPING, *MOUNTING, *OPENING, *REACHING, *STARTING]
 ROWS = {row.name: row for row in TABLE}
 
 
@@ -57,7 +58,9 @@ def test_refused(case: Case) -> None:
     with pytest.raises(SystemCallError) as caught:
         case.provoke()
     error = caught.value
-    assert type(error) is case.error is row.error
+    assert case.error is row.error
+    # A SpawnError is the builtin of its errno as well.
+    assert type(error) is type(case.error(case.number, ""))
     assert (error.errno, error.syscall) == (case.number, case.syscall)
     assert error.strerror == os.strerror(case.number)
     assert error.types == case.types

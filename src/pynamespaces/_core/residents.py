@@ -5,6 +5,7 @@ The kernel can execute it as a small program of its own (``_shim/resident.c``), 
 is nothing else to install, and nothing to search for in a foreign mount namespace.
 """
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +23,9 @@ def _identity(facts: os.stat_result) -> tuple[int, int]:
 
 _IMPORTED: Final = _identity(os.stat(_PATH))
 
+# The caller's want of room says nothing of the file.
+_WANTS: Final = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+
 _kept: list[int] = []
 
 
@@ -29,10 +33,16 @@ def keep() -> None:
     """
     Keep the file open for good.
 
-    To be called before a thread goes where another file may be in its place.
+    To be called before a thread goes where another file may be in its place. Where it
+    is out of reach already, as in a chroot, there will be no init.
     """
-    if not _kept:
+    if _kept:
+        return
+    try:
         _kept.append(_open())
+    except OSError as error:
+        if error.errno in _WANTS:
+            raise
 
 
 @contextmanager
@@ -53,7 +63,7 @@ def _open() -> int:
     fd = os.open(_PATH, _READ)
     try:
         if _identity(os.fstat(fd)) != _IMPORTED:
-            raise OSError(f"{_PATH} is not what was imported")
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), _PATH)
         if os.access(_PATH, os.X_OK, effective_ids=True):
             return fd
         copy = os.memfd_create("pynamespaces", os.MFD_CLOEXEC)

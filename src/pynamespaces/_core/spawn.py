@@ -296,7 +296,7 @@ def _open_resident(stack: ExitStack) -> int:
         return stack.enter_context(residents.opened())
     except OSError as error:
         number = error.errno or errno.EIO
-        raise spawn_error(number, "init", "open", (), error.filename) from None
+        raise spawn_error(number, "init", "open(init)", (), error.filename) from None
 
 
 def _maps(where: Where) -> tuple[IdMap, IdMap]:
