@@ -33,6 +33,11 @@ def is_mapped(ids: IdMap, kind: Kind, outer: int) -> bool:
     return any(first <= outer < first + count for _, first, count in ids._extents(kind))
 
 
+def has_root(ids: IdMap, kind: Kind) -> bool:
+    """Return whether there is an id 0 inside."""
+    return any(first == 0 for first, _, _ in ids._extents(kind))
+
+
 class _Inhabitant(NamedTuple):
     """A helper task that rests in a user namespace."""
 

@@ -15,7 +15,7 @@ from .._refusals import spawn_error
 from .._types import NamespaceType, flags_of, types_of
 from ..errors import SpawnError, SystemCallError
 from . import create, maps, residents
-from .idmap import IdMap
+from .idmap import IdMap, Kind
 
 _T = NamespaceType
 _NOTHING: Final = -1
@@ -252,6 +252,7 @@ def _kept_text(text: bytes, kept: list[object]) -> Text:
 
 def _write_where(spawn: Spawn, where: Where, stack: ExitStack) -> None:
     """Write down where it starts; what is made for that lives as long as *stack*."""
+    becomes_root = _becomes_root(spawn, where)
     made = _make_beforehand(where, stack)
     spawn.userns = made.get(_T.USER, _NOTHING)
     spawn.timens = made.get(_T.TIME, _NOTHING)
@@ -269,7 +270,7 @@ def _write_where(spawn: Spawn, where: Where, stack: ExitStack) -> None:
         uids, gids = _maps(where)
         spawn.setup.uid_map = maps.own_line(uids, "uid") or b""
         spawn.setup.gid_map = maps.own_line(gids, "gid") or b""
-    spawn.be_root = joins_user or _becomes_root(where)
+    spawn.be_root = joins_user or becomes_root
     # Ids that change would make this process undumpable, if it shared its memory.
     spawn.apart = (
         joins_time
@@ -305,15 +306,26 @@ def _maps(where: Where) -> tuple[IdMap, IdMap]:
     return uids, gids
 
 
-def _becomes_root(where: Where) -> bool:
+def _becomes_root(spawn: Spawn, where: Where) -> bool:
     """Return whether who the caller is has no id in a fresh user namespace."""
     if _T.USER not in where.new:
         return False
-    uids, gids = _maps(where)
-    return not (
-        maps.is_mapped(uids, "uid", os.geteuid())
-        and maps.is_mapped(gids, "gid", os.getegid())
+    becomes = False
+    own: tuple[tuple[Kind, int, bool], ...] = (
+        ("uid", os.geteuid(), spawn.has_uid),
+        ("gid", os.getegid(), spawn.has_gid),
     )
+    for ids, (kind, number, is_given) in zip(_maps(where), own, strict=True):
+        if is_given or maps.is_mapped(ids, kind, number):
+            continue
+        if not maps.has_root(ids, kind):
+            option = "user" if kind == "uid" else "group"
+            raise ValueError(
+                f"the {kind}_map maps neither 0 nor the caller's own {number}: "
+                f"say as whom the program is to run ({option}=...)"
+            )
+        becomes = True
+    return becomes
 
 
 def _make_beforehand(where: Where, stack: ExitStack) -> dict[NamespaceType, int]:

@@ -118,6 +118,7 @@ static BARE void pass_on(int program, int signal, const siginfo_t *info) {
 
 static BARE void __attribute__((noreturn)) be_init(int channel, int program) {
     raw_set_name("pyns-init");
+    raw_chdir("/"); /* hold no directory, which could not be unmounted */
     close_all_but(channel, channel);
     /* Ignored, children would be gone with their status. */
     raw_default_action(SIGCHLD);

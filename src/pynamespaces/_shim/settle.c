@@ -130,6 +130,12 @@ static int go_on_as_init(struct room *room) {
     /* Ignored, it would hide from the init how the program ended. */
     room->ignores_sigchld = before.sa_handler == SIG_IGN;
     signal(SIGCHLD, SIG_DFL);
+    /* As the program, so that it is reached by killpg(3) of the id that the caller has,
+     * and not by the signals that are meant for the caller's own group. */
+    if (room->plan->new_session)
+        setsid();
+    else if (room->plan->process_group == 0)
+        setpgid(0, 0);
     result = PYNS_RESULT(fcntl(room->channel, F_SETFD, 0));
     if (result < 0)
         return result;
