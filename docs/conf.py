@@ -2,6 +2,11 @@
 
 from importlib.metadata import version as installed
 
+from sphinx.application import Sphinx
+from sphinx.pycode import ModuleAnalyzer
+
+from pynamespaces.process._place import Place
+
 project = "pynamespaces"
 copyright = "2026, the pynamespaces developers"
 release = version = installed("pynamespaces")
@@ -33,4 +38,37 @@ nitpick_ignore_regex = [
     ),
     ("py:(class|obj)", r"Resolver|Address|SocketAddress|Extent|socket_module\..*"),
     ("py:func", r"(os|sys)\..*"),
+    ("any|py:(mod|class|exc)", r"(subprocess|asyncio)(\..*)?"),
+    ("py:class", r"Args|File|Surroundings|Unpack|Process|StrOrBytesPath"),
 ]
+
+# Overloads that differ in the text of streams only: one signature says more.
+_OVERLOADED = ["pynamespaces.process._popen", "pynamespaces.process._run"]
+_OURS = ", ".join(f"{name}={x!r}" for name, x in Place.__init__.__kwdefaults__.items())
+_SIGNATURES = {
+    "pynamespaces.Popen.__init__": (f"(args, *, {_OURS}, **options)", ""),
+    "pynamespaces.run": (
+        (
+            "(args, *, input=None, capture_output=False, timeout=None, check=False, "
+            "**options)"
+        ),
+        "CompletedProcess",
+    ),
+    "pynamespaces.check_output": (
+        "(args, *, input=None, timeout=None, **options)",
+        "str | bytes",
+    ),
+}
+
+
+def _show_signature(_app: Sphinx, _what: str, name: str, *_: object) -> object:
+    return _SIGNATURES.get(name)
+
+
+def setup(app: Sphinx) -> None:
+    """Have programs shown with the arguments that they are started with."""
+    for module in _OVERLOADED:
+        analyzer = ModuleAnalyzer.for_module(module)
+        analyzer.analyze()
+        analyzer.overloads.clear()
+    app.connect("autodoc-process-signature", _show_signature)

@@ -133,7 +133,7 @@ STARTING = [
     Case("cgroup-gone", child(_into_removed_cgroup), SpawnError, errno.ENOENT, _INTO,
          (), "no such cgroup", None, ("root",)),
     Case("cgroup-directory", child(lambda: run(_EMPTY, cgroup="/etc/passwd")),
-         SpawnError, errno.ENOTDIR, "open", (), "a cgroup is a directory"),
+         SpawnError, errno.ENOTDIR, "open(cgroup)", (), "a cgroup is a directory"),
     Case("cgroup-kind", child(_into_invalid_cgroup), SpawnError, errno.EOPNOTSUPP,
          _INTO, (), "cannot have processes", "none below it", ("root",)),
     Case("no-init-yet", child(_as_init_to_be), SpawnError, errno.EINVAL,

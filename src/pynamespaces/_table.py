@@ -57,7 +57,7 @@ _DETACH: Final = ("umount2",)
 _MOUNT: Final = ("move_mount", "mount", "umount2")
 _ANY: Final = ()
 
-_CGROUP: Final = ("clone3(CLONE_INTO_CGROUP)",)
+_CGROUP: Final = ("clone3(CLONE_INTO_CGROUP)", "open(cgroup)")
 _IDS: Final = ("setresuid", "setresgid", "setgroups")
 
 _USE_PROCESS: Final = "run a function there with call(), or start a program there"
@@ -174,7 +174,7 @@ TABLE: Final = (
         "it and the caller's own"),
     Row("cgroup-gone", (errno.ENOENT, errno.ENODEV), _CGROUP, (), None,
         SpawnError, "there is no such cgroup, or no longer"),
-    Row("cgroup-directory", (errno.ENOTDIR,), (*_CGROUP, "open"), (), None,
+    Row("cgroup-directory", (errno.ENOTDIR,), _CGROUP, (), None,
         SpawnError, "a cgroup is a directory"),
     Row("cgroup-kind", (errno.EOPNOTSUPP, errno.EBUSY), _CGROUP, (), None,
         SpawnError,

@@ -142,8 +142,8 @@ class SpawnError(SystemCallError):
 
     step: str
     """
-    What was being done: clone, setns, uid_map, gid_map, setgroups, time_offsets,
-    cgroup, hostname, loopback, propagation, mount_proc, init, user, caps, chdir or
+    At what it failed, one of clone, setns, uid_map, gid_map, setgroups, time_offsets,
+    cgroup, hostname, loopback, propagation, mount_proc, init, user, caps, chdir and
     execve.
     """
 
@@ -184,6 +184,11 @@ class SpawnError(SystemCallError):
         )
         self.step = step
 
+    @override
+    def __reduce__(self) -> tuple[object, ...]:
+        # As itself: the class follows from the errno.
+        return (SpawnError, *super().__reduce__()[1:])
+
 
 class _SpawnBlockingIOError(SpawnError, BlockingIOError):
     """EAGAIN."""
@@ -219,6 +224,11 @@ class _SpawnProcessLookupError(SpawnError, ProcessLookupError):
 
 class _SpawnTimeoutError(SpawnError, TimeoutError):
     """ETIMEDOUT."""
+
+
+for _kind in SpawnError.__subclasses__():
+    # One name for whoever reads a traceback.
+    _kind.__name__ = _kind.__qualname__ = SpawnError.__name__
 
 
 class IrreversibleError(NamespaceError):

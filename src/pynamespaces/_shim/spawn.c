@@ -5,8 +5,9 @@
  * waits for the end of the stage, and may handle signals meanwhile. Either way all that
  * is needed is prepared here, and the children only read it.
  *
- * The children send no signal before one of them has executed the program: only then the
- * kernel makes it SIGCHLD. So a child that still has none when it ends has failed. */
+ * The children send no signal before they have executed something, the program or an init
+ * or a guard: only then the kernel makes it SIGCHLD. So a child that still has none when
+ * it ends has failed. */
 #include "birth.h"
 
 #include <poll.h>

@@ -150,6 +150,6 @@ def _open_cgroup(cgroup: StrOrBytesPath | Descriptor, stack: ExitStack) -> int:
     except OSError as error:
         number = error.errno or errno.EIO
         path = os.fsdecode(cgroup)
-        raise spawn_error(number, "cgroup", "open", (), path) from None
+        raise spawn_error(number, "cgroup", "open(cgroup)", (), path) from None
     stack.callback(os.close, fd)
     return fd
