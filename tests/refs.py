@@ -63,7 +63,7 @@ def made(type: TypeLike) -> Iterator[Namespace]:
     """Make a namespace that nobody is in."""
     what = new_creation()
     what.flags, what.owner, what.count = NamespaceType(type).flag, -1, 1
-    what.hostname_length = -1
+    what.setup.hostname_length = -1
     what.nstypes[0] = NamespaceType(type).flag
     result = lib.pyns_create(what)
     if result < 0:

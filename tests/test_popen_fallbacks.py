@@ -109,8 +109,8 @@ def test_init_from_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     assert asked
 
 
-def test_file_is_kept_open() -> None:
-    """Before a thread enters a mount namespace, the init's file is opened for good."""
+def test_file_is_kept() -> None:
+    """Before a thread enters a mount namespace, what is in the init's file is kept."""
     need_own_user()
 
     def check() -> tuple[bool, int]:

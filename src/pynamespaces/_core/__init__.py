@@ -55,7 +55,7 @@ def load_all() -> None:
     Import all that this package would import later, the standard library's too.
 
     What cannot be imported, as by a thread that is chrooted, is not looked for later
-    either. And the file of the init is kept open, which is nowhere else to be had then.
+    either. And what is in the file of the init is kept, which is out of reach then.
     """
     global _is_sealed  # noqa: PLW0603 - the state of this module
     if _is_sealed:

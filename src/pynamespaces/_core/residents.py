@@ -23,57 +23,58 @@ def _identity(facts: os.stat_result) -> tuple[int, int]:
 
 _IMPORTED: Final = _identity(os.stat(_PATH))
 
-# The caller's want of room says nothing of the file.
-_WANTS: Final = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
-
-_kept: list[int] = []
+_kept: list[bytes] = []
 
 
 def keep() -> None:
     """
-    Keep the file open for good.
+    Keep what is in the file.
 
     To be called before a thread goes where another file may be in its place. Where it
     is out of reach already, as in a chroot, there will be no init.
+
+    Raises:
+        OSError: There is no room to open it.
     """
     if _kept:
         return
     try:
-        _kept.append(_open())
-    except OSError as error:
-        if error.errno in _WANTS:
-            raise
+        fd = _open()
+    except FileNotFoundError:
+        return
+    with open(fd, "rb") as file:
+        _kept.append(file.read())
 
 
 @contextmanager
 def opened() -> Iterator[int]:
-    """Lend a descriptor of the file."""
-    if _kept:
-        yield _kept[0]
-        return
-    fd = _open()
+    """Lend a descriptor of the file, or of a copy where that cannot be executed."""
+    fd = _open_copy(_kept[0]) if _kept else _open()
     try:
+        if not _kept and not os.access(_PATH, os.X_OK, effective_ids=True):
+            size = os.fstat(fd).st_size
+            original, fd = fd, _open_copy(os.pread(fd, size, 0))
+            os.close(original)
         yield fd
     finally:
         os.close(fd)
 
 
 def _open() -> int:
-    """Open what this process has imported, or a copy where that cannot be executed."""
+    """Open what this process has imported, and no other that is in its place."""
     fd = os.open(_PATH, _READ)
+    if _identity(os.fstat(fd)) != _IMPORTED:
+        os.close(fd)
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), _PATH)
+    return fd
+
+
+def _open_copy(content: bytes) -> int:
+    fd = os.memfd_create("pynamespaces", os.MFD_CLOEXEC)
     try:
-        if _identity(os.fstat(fd)) != _IMPORTED:
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), _PATH)
-        if os.access(_PATH, os.X_OK, effective_ids=True):
-            return fd
-        copy = os.memfd_create("pynamespaces", os.MFD_CLOEXEC)
-        try:
-            os.sendfile(copy, fd, 0, os.fstat(fd).st_size)
-        except BaseException:
-            os.close(copy)
-            raise
+        with open(fd, "wb", closefd=False) as file:
+            file.write(content)
     except BaseException:
         os.close(fd)
         raise
-    os.close(fd)
-    return copy
+    return fd

@@ -54,15 +54,21 @@ int pyns_task_open_offsets(struct trace *trace, const struct pyns_setup *what) {
 /* Stop mounts from spreading, in the whole tree, although the root may be one that
  * chroot has given: entering one's own mount namespace leads to its top. From there back
  * to where it was. */
-static int make_tree_private(void) {
-    const int flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
-    int own = pyns_task_own_namespace(CLONE_NEWNS);
-    int root = open("/.", flags), cwd = open(".", flags);
+static int make_private_and_return(int own, int root, int cwd) {
     /* Without CAP_SYS_CHROOT it is refused; then there is no chroot either. */
-    int moved = own < 0 ? own : PYNS_RESULT(setns(own, CLONE_NEWNS));
+    int moved = PYNS_RESULT(setns(own, CLONE_NEWNS));
     int result = moved < 0 && moved != -EPERM ? moved : pyns_make_root_private();
     if (moved == 0 && (fchdir(root) < 0 || chroot(".") < 0 || fchdir(cwd) < 0))
         result = result < 0 ? result : -errno;
+    return result;
+}
+
+static int make_tree_private(void) {
+    const int flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
+    int own = pyns_task_own_namespace(CLONE_NEWNS);
+    int root = own < 0 ? own : PYNS_RESULT(open("/.", flags));
+    int cwd = root < 0 ? root : PYNS_RESULT(open(".", flags));
+    int result = cwd < 0 ? cwd : make_private_and_return(own, root, cwd);
     pyns_close(own);
     pyns_close(root);
     pyns_close(cwd);
