@@ -116,7 +116,6 @@ class Spawn(Protocol):
     cap_set: int
     no_new_privs: bool
     pid: int
-    renumbered: int
     pidfd: int
     program_pidfd: int
     channel: int

@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Final, Literal, NamedTuple
 
-from .. import _proc
 from .._lib import Spawn, Text, lib, new_ints, new_spawn, new_text
 from .._refusals import spawn_error
 from .._types import NamespaceType, flags_of, types_of
@@ -135,6 +134,7 @@ class Child:
         Raises:
             SpawnError: It has not begun, and nothing of it is left.
         """
+        _refuse_closed(program.pass_fds)
         kept = _write_program(self._spawn, program)
         _write_where(self._spawn, where, stack)
         if where.join:
@@ -156,9 +156,6 @@ class Child:
             result = lib.pyns_spawn_wait(spawn)
         if result < 0:
             raise _refusal(spawn, -result, where, program)
-        if spawn.renumbered:
-            # The stage had it from a pid namespace further in.
-            spawn.pid = _proc.pidfd_pid(spawn.pidfd) or spawn.pid
 
     def abandon(self) -> None:
         """Kill it and reap it, wherever it is; close what is open. Twice is allowed."""
@@ -202,6 +199,16 @@ class Child:
             return status
         said = lib.pyns_read_status(spawn.channel)
         return status if said < 0 else said
+
+
+def _refuse_closed(fds: Sequence[int]) -> None:
+    """Refuse what is not open, before one of ours gets its number and is passed on."""
+    for fd in fds:
+        try:
+            os.fstat(fd)
+        except OSError as error:
+            number = error.errno or errno.EBADF
+            raise spawn_error(number, "execve", "fcntl") from None
 
 
 # --- the record -----------------------------------------------------------------------

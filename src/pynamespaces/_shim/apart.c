@@ -7,7 +7,8 @@ static int close_between(unsigned int first, unsigned int last) {
     return first > last ? 0 : PYNS_RESULT(syscall(SYS_close_range, first, last, 0));
 }
 
-static int close_all_but(int *fds, int count) {
+/* Sorts them. */
+int pyns_close_all_but(int *fds, int count) {
     for (int i = 1; i < count; i++) /* sorted; there are few */
         for (int j = i; j > 0 && fds[j - 1] > fds[j]; j--) {
             int other = fds[j];
@@ -16,6 +17,8 @@ static int close_all_but(int *fds, int count) {
         }
     unsigned int from = 0;
     for (int i = 0; i < count; i++) {
+        if (fds[i] < 0)
+            continue;
         unsigned int fd = (unsigned int)fds[i];
         int result = fd > from ? close_between(from, fd - 1) : 0;
         if (result < 0)
@@ -30,7 +33,7 @@ int pyns_retreat(struct task *task) {
     struct trace *errand = (struct trace *)task->errand;
     int kept[MAX_TYPES + 1] = {task->outbox};
     memcpy(kept + 1, errand->uses, sizeof(errand->uses));
-    return close_all_but(kept, 1 + errand->uses_count);
+    return pyns_close_all_but(kept, 1 + errand->uses_count);
 }
 
 int pyns_send_gifts(const struct task *task) {

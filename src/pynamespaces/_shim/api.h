@@ -148,7 +148,6 @@ struct pyns_spawn {
     int no_new_privs;
     /* what became of it */
     int pid;              /* the child to wait for: the program or its init */
-    int renumbered;       /* and this is not its id in the caller's pid namespace */
     int pidfd;
     int program_pidfd;    /* with an init: the program's */
     int channel;          /* with an init: on which it says how that ended */

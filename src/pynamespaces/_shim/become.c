@@ -46,7 +46,7 @@ static void set_signals(struct room *room) {
             set_default(number);
     if (room->ignores_sigchld)
         signal(SIGCHLD, SIG_IGN);
-    if (room->plan->restore_signals) {
+    if (room->plan.restore_signals) {
         set_default(SIGPIPE); /* which Python ignores */
         set_default(SIGXFSZ);
     }
@@ -108,43 +108,54 @@ int pyns_drop_groups(struct room *room) {
     return result < 0 && result != -EPERM ? result : 0;
 }
 
-static int set_gid(unsigned int gid) {
-    return PYNS_RESULT(syscall(SYS_setresgid, gid, gid, gid));
-}
-
-static int set_uid(unsigned int uid) {
-    return PYNS_RESULT(syscall(SYS_setresuid, uid, uid, uid));
-}
-
-/* Where it maps none of these, ids stay as they are. */
-int pyns_become_root(struct room *room) {
+/* Who may look into a process whose ids change is up to fs.suid_dumpable. It has memory of
+ * its own, or ids would not change. */
+static int set_gid(struct room *room, unsigned int gid) {
     at(room, PYNS_STEP_GID);
-    int result = set_gid(0);
+    int result = PYNS_RESULT(syscall(SYS_setresgid, gid, gid, gid));
+    prctl(PR_SET_DUMPABLE, 0UL, 0UL, 0UL, 0UL);
+    return result;
+}
+
+static int set_uid(struct room *room, unsigned int uid) {
+    at(room, PYNS_STEP_UID);
+    int result = PYNS_RESULT(syscall(SYS_setresuid, uid, uid, uid));
+    prctl(PR_SET_DUMPABLE, 0UL, 0UL, 0UL, 0UL);
+    return result;
+}
+
+/* Where 0 is not mapped, who it is must be: else the program had the caller's own id, with
+ * what that may do outside. Who is nobody here may at most become the one there is. */
+int pyns_become_root(struct room *room) {
+    const struct pyns_spawn *plan = &room->plan;
+    int result = set_gid(room, 0);
+    if (result == -EINVAL && !plan->has_gid)
+        result = set_gid(room, getegid());
     if (result < 0 && result != -EINVAL)
         return result;
-    at(room, PYNS_STEP_UID);
-    result = set_uid(0);
-    return result < 0 && result != -EINVAL ? result : 0;
+    if (result == -EINVAL && !plan->has_gid)
+        return result;
+    result = set_uid(room, 0);
+    if (result == -EINVAL && !plan->has_uid)
+        result = set_uid(room, geteuid());
+    return result == -EINVAL && plan->has_uid ? 0 : result;
 }
 
 static int set_ids(struct room *room) {
-    const struct pyns_spawn *plan = room->plan;
+    const struct pyns_spawn *plan = &room->plan;
     int result = 0;
     if (plan->group_count >= 0) {
         at(room, PYNS_STEP_GROUPS);
         result = PYNS_RESULT(
             syscall(SYS_setgroups, (unsigned long)plan->group_count, plan->groups));
     }
-    if (result == 0 && plan->has_gid) {
-        at(room, PYNS_STEP_GID);
-        result = set_gid(plan->gid);
-    }
+    if (result == 0 && plan->has_gid)
+        result = set_gid(room, plan->gid);
     if (result == 0 && plan->has_uid) {
         /* Else its capabilities would go with the id. */
         if (plan->caps != PYNS_CAPS_RULES)
             prctl(PR_SET_KEEPCAPS, 1UL, 0UL, 0UL, 0UL);
-        at(room, PYNS_STEP_UID);
-        result = set_uid(plan->uid);
+        result = set_uid(room, plan->uid);
     }
     return result;
 }
@@ -206,7 +217,7 @@ static int set_groups_of_processes(const struct pyns_spawn *plan) {
 /* The directory is looked up with the rights of before, as subprocess does, or else with
  * those of the user that the program runs as. */
 static int set_power_and_place(struct room *room) {
-    const struct pyns_spawn *plan = room->plan;
+    const struct pyns_spawn *plan = &room->plan;
     at(room, PYNS_STEP_CHDIR);
     int moved = plan->cwd ? PYNS_RESULT(chdir(plan->cwd)) : 0;
     if (moved < 0 && moved != -EACCES)
@@ -238,7 +249,7 @@ static int set_power_and_place(struct room *room) {
 static int execute(struct room *room) {
     int told = 0, last = -ENOENT;
     char **env = room->envp ? room->envp : environ;
-    for (int i = 0; i < room->plan->file_count; i++) {
+    for (int i = 0; i < room->plan.file_count; i++) {
         execve(room->files[i], room->argv, env);
         last = -errno;
         if (last != -ENOENT && last != -ENOTDIR && !told)
@@ -249,7 +260,7 @@ static int execute(struct room *room) {
 
 /* Become the program: return only -errno. */
 int pyns_become(struct room *room) {
-    const struct pyns_spawn *plan = room->plan;
+    const struct pyns_spawn *plan = &room->plan;
     at(room, PYNS_STEP_STDIO);
     int result = set_stdio(plan->stdio);
     if (result == 0)

@@ -73,10 +73,12 @@ static long clone3_onto(struct clone_arguments *arguments, int (*entry)(void *),
 int pyns_bear(const struct birth *birth) {
     struct clone_arguments arguments = {
         .flags = birth->flags | (birth->pidfd ? CLONE_PIDFD : 0) |
-                 (birth->tid ? CLONE_CHILD_CLEARTID : 0) |
+                 (birth->born ? CLONE_PARENT_SETTID : 0) |
+                 (birth->alive ? CLONE_CHILD_CLEARTID : 0) |
                  (birth->cgroup >= 0 ? CLONE_INTO_CGROUP : 0),
         .pidfd = (uint64_t)(uintptr_t)birth->pidfd,
-        .child_tid = (uint64_t)(uintptr_t)birth->tid,
+        .parent_tid = (uint64_t)(uintptr_t)birth->born,
+        .child_tid = (uint64_t)(uintptr_t)birth->alive,
         .exit_signal = (uint64_t)birth->exit_signal,
         .stack = (uint64_t)(uintptr_t)birth->stack,
         .stack_size = birth->stack_size,
@@ -85,12 +87,14 @@ int pyns_bear(const struct birth *birth) {
     return (int)clone3_onto(&arguments, birth->entry, birth->argument);
 }
 
-/* The same by clone(2), where clone3(2) is not to be had: not into a cgroup, and the
- * handlers of signals stay as they are. */
+/* The same by clone(2), where clone3(2) is not to be had: not into a cgroup, the
+ * handlers of signals stay as they are, and the pidfd and the id have one place. */
 int pyns_bear_old(const struct birth *birth) {
     int flags = (int)(birth->flags & 0xffffff00U) | birth->exit_signal |
                 (birth->pidfd ? CLONE_PIDFD : 0) |
-                (birth->tid ? CLONE_CHILD_CLEARTID : 0);
+                (birth->born ? CLONE_PARENT_SETTID : 0) |
+                (birth->alive ? CLONE_CHILD_CLEARTID : 0);
+    int *answer = birth->pidfd ? birth->pidfd : birth->born;
     return PYNS_RESULT(clone(birth->entry, (char *)birth->stack + birth->stack_size,
-                             flags, birth->argument, birth->pidfd, NULL, birth->tid));
+                             flags, birth->argument, answer, NULL, birth->alive));
 }

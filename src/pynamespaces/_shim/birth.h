@@ -11,7 +11,8 @@ struct birth {
     int exit_signal;
     int cgroup;     /* of CLONE_INTO_CGROUP */
     int *pidfd;     /* CLONE_PIDFD */
-    int *tid;       /* CLONE_CHILD_CLEARTID */
+    int *born;      /* CLONE_PARENT_SETTID: its id, written before it runs */
+    int *alive;     /* CLONE_CHILD_CLEARTID: not 0, until it executes or ends */
     void *stack;
     size_t stack_size;
     int (*entry)(void *);
@@ -33,31 +34,54 @@ enum role {
 
 #define ROLE_STACK 65536
 
-/* What they share with the caller: a mapping with their stacks behind it. */
+/* Memory that the children with a copy of the caller's let go of. */
+struct gap {
+    char *start;
+    size_t length;
+};
+
+/* What they share with the caller: a mapping with their stacks, and all that they need
+ * of the caller's memory, behind it. */
 struct room {
     struct trace trace; /* of whoever is at work: never two at once */
     int result;         /* of the first that failed */
-    struct pyns_spawn *plan;
+    int done;           /* the stage came to its end: what it says can be believed */
+    size_t size;
+    struct pyns_spawn plan; /* a copy; what it points to is in the room */
     char **argv, **envp, **files;
+    int *kept;          /* descriptors that the program may need, from the caller */
+    int kept_count;
+    struct gap *gaps;
+    size_t gap_count;
     uint64_t signals;   /* the mask that the program gets */
     int has_clone3;
-    int is_sharing;     /* the stage has the caller's memory */
-    int hides_itself;   /* it has its own, which nobody may see */
+    int is_hiding;      /* the caller is undumpable meanwhile */
+    int hides_itself;   /* the stage is to be, which has memory of its own */
     int in_two_steps;   /* the program is born by the stage */
+    int caller;
     int stage;          /* while it is to be reaped */
     int stage_pid, stage_pidfd;
     int stage_self;     /* the stage's id as it sees it itself */
-    int born;           /* the settler's, as the stage sees it */
-    int channel;        /* on which they hand over their pidfds */
+    int offsets;        /* where clock offsets are written to */
+    /* Ids as the stage sees them. */
+    int guard_born, settler_born;
+    int channel;        /* on which the children hand over their pidfds */
     int inbox;
     int parent_pidfd;
     int watch[2];       /* from the settler to the guard */
-    int gate;           /* whether the program may go on: a futex */
-    int alive;          /* whether the program is not yet executed: a futex */
-    int caller;
+    int gate[2];        /* from the stage to the settler */
+    int start[2];       /* from the init to the program */
+    int is_settling;    /* the settler has not executed anything yet: a futex */
+    int is_starting;    /* nor has the program below an init */
     int ignores_sigchld;
-    char words[3][16];  /* the arguments of the init or guard */
+    char words[4][16];  /* the arguments of the init or guard */
 };
+
+/* room.c */
+struct room *pyns_make_room(const struct pyns_spawn *spawn);
+void pyns_free_room(struct room *room);
+void pyns_let_go_of_memory(const struct room *room);
+void *pyns_stack_of(struct room *room, enum role role);
 
 /* stage.c and settle.c: in the children */
 int pyns_stage(void *room);

@@ -26,9 +26,9 @@ static int had_init(void) {
     return fd >= 0;
 }
 
-/* A child of this thread may be due in a fresh pid namespace: a helper task would
- * become its init, and end it by ending. */
-int pyns_refuse_to_be_init(struct thread *thread) {
+/* Into which pid namespace children of this thread are born: its own or another, or
+ * -PYNS_EINIT: a fresh one, whose init the next of them will be. */
+int pyns_birthplace(struct thread *thread) {
     int children = -1;
     int result = differs(thread, CLONE_NEWPID, &children);
     if (result == -ENOENT) /* Before Linux 6.11 the link is there once there is one. */
@@ -37,9 +37,15 @@ int pyns_refuse_to_be_init(struct thread *thread) {
         result = ioctl(children, NS_GET_TGID_FROM_PIDNS, 1UL) < 0 && errno == ESRCH &&
                          !had_init()
                      ? -PYNS_EINIT
-                     : 0;
+                     : BORN_AMONG_OTHERS;
     pyns_close(children);
     return result;
+}
+
+/* A helper task would be the init of such a one, and end it by ending. */
+int pyns_refuse_to_be_init(struct thread *thread) {
+    int result = pyns_birthplace(thread);
+    return result < 0 ? result : 0;
 }
 
 /* Or in a fresh time namespace, whose clocks a task apart would set for good. */

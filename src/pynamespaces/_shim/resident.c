@@ -116,12 +116,17 @@ static BARE void pass_on(int program, int signal, const siginfo_t *info) {
     raw_kill(program, signal);
 }
 
-static BARE void __attribute__((noreturn)) be_init(int channel, int program) {
+static BARE void __attribute__((noreturn)) be_init(int channel, int program,
+                                                   int waiting) {
+    const char ready = 1;
     raw_set_name("pyns-init");
     raw_chdir("/"); /* hold no directory, which could not be unmounted */
-    close_all_but(channel, channel);
+    close_all_but(channel, waiting);
     /* Ignored, children would be gone with their status. */
     raw_default_action(SIGCHLD);
+    /* The program, which is not to begin without an init. */
+    raw_send(waiting, &ready, sizeof(ready));
+    raw_close(waiting);
     for (;;) {
         UNSET siginfo_t info;
         reap(program, channel);
@@ -186,6 +191,7 @@ static BARE int receive_fd(int socket) {
 static BARE void __attribute__((noreturn)) be_guard(int parent, int socket) {
     UNSET struct pollfd either[2];
     raw_set_name("pyns-guard");
+    raw_setsid(); /* what kills the parent's process group must not kill this */
     raw_chdir("/"); /* hold no directory, which could not be unmounted */
     close_all_but(parent, socket);
     int target = receive_fd(socket);
@@ -208,13 +214,13 @@ BARE void
     __attribute__((used, noreturn, visibility("hidden")))
     pyns_resident_main(const long *stack) {
     const char *const *argv = (const char *const *)(const void *)(stack + 1);
-    if (*stack != 3)
+    if (*stack != 4)
         raw_exit_group(REFUSED);
-    int first = parse(argv[1]), second = parse(argv[2]);
-    if (first < 0 || second < 0)
+    int first = parse(argv[1]), second = parse(argv[2]), third = parse(argv[3]);
+    if (first < 0 || second < 0 || third < 0)
         raw_exit_group(REFUSED);
     if (argv[0][0] == 'i')
-        be_init(first, second);
+        be_init(first, second, third);
     if (argv[0][0] == 'g')
         be_guard(first, second);
     raw_exit_group(REFUSED);

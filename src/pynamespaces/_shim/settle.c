@@ -38,19 +38,31 @@ static int hand_over_self(int channel, char tag, int watch) {
     return result;
 }
 
-static int bear(struct room *room, enum role role, uint64_t flags, int exit_signal,
-                   int *tid, int (*entry)(void *)) {
-    struct birth birth = {
-        .flags = flags,
-        .exit_signal = exit_signal,
-        .cgroup = -1,
-        .tid = tid,
-        .stack = (char *)room + TASK_ERRAND + (size_t)role * ROLE_STACK,
-        .stack_size = ROLE_STACK,
-        .entry = entry,
-        .argument = room,
-    };
+static int bear(struct room *room, enum role role, struct birth birth) {
+    birth.cgroup = -1;
+    birth.stack = pyns_stack_of(room, role);
+    birth.stack_size = ROLE_STACK;
+    birth.argument = room;
     return room->has_clone3 ? pyns_bear(&birth) : pyns_bear_old(&birth);
+}
+
+static int make_pair(int *ends) {
+    int type = SOCK_SEQPACKET | SOCK_CLOEXEC;
+    return PYNS_RESULT(socketpair(AF_UNIX, type, 0, ends));
+}
+
+/* Wait to be told to go on; not if who would tell is gone. */
+static int is_told(int fd) {
+    char go = 0;
+    ssize_t length;
+    while ((length = read(fd, &go, 1)) < 0 && errno == EINTR)
+        ;
+    return length == 1;
+}
+
+static void wait_while(int *word) {
+    while (__atomic_load_n(word, __ATOMIC_ACQUIRE))
+        syscall(SYS_futex, word, FUTEX_WAIT, 1, NULL, NULL, 0);
 }
 
 /* --- residents: the init and the guard, of a few pages each ------------------------ */
@@ -68,61 +80,66 @@ static void write_number(char *text, int number) {
 
 /* Execute the small program that the extension module's file has in it (resident.c),
  * which has nothing of the caller's memory. */
-static int execute_resident(struct room *room, int file, const char *name, int first,
-                            int second) {
+static int execute_resident(struct room *room, int file, const char *name,
+                            const int *numbers) {
     strcpy(room->words[0], name);
-    write_number(room->words[1], first);
-    write_number(room->words[2], second);
-    char *argv[] = {room->words[0], room->words[1], room->words[2], NULL};
+    for (int i = 0; i < 3; i++)
+        write_number(room->words[i + 1], numbers[i]);
+    char *argv[] = {room->words[0], room->words[1], room->words[2], room->words[3], NULL};
     char *envp[] = {NULL};
-    return PYNS_RESULT(
-        syscall(SYS_execveat, file, "", argv, envp, AT_EMPTY_PATH));
+    return PYNS_RESULT(syscall(SYS_execveat, file, "", argv, envp, AT_EMPTY_PATH));
+}
+
+static int let_pass(int fd) {
+    return PYNS_RESULT(fcntl(fd, F_SETFD, 0));
 }
 
 static int run_guard(void *argument) {
     struct room *room = argument;
+    const int numbers[] = {room->parent_pidfd, room->watch[1], 0};
     int result = hand_over_self(room->channel, 'g', -1);
     if (result == 0)
-        result = PYNS_RESULT(fcntl(room->parent_pidfd, F_SETFD, 0));
+        result = let_pass(room->parent_pidfd);
     if (result == 0)
-        result = PYNS_RESULT(fcntl(room->watch[1], F_SETFD, 0));
+        result = let_pass(room->watch[1]);
     if (result == 0)
-        result = execute_resident(room, room->plan->guard, "guard", room->parent_pidfd,
-                                  room->watch[1]);
+        result = execute_resident(room, room->plan.guard, "guard", numbers);
     pyns_fail(room, result);
-    return 0;
+    return 127;
 }
 
 /* Before anything else, where the caller is and as who it is: nobody inside has power
  * over the guard. */
 int pyns_start_guard(struct room *room) {
     pyns_at(&room->trace, PYNS_STEP_GUARD, 0);
-    int type = SOCK_SEQPACKET | SOCK_CLOEXEC;
-    if (socketpair(AF_UNIX, type, 0, room->watch) < 0)
-        return -errno;
-    int pid = bear(room, ROLE_GUARD, CLONE_PARENT | CLONE_VM | CLONE_VFORK, 0,
-                             NULL, run_guard);
+    int result = make_pair(room->watch);
+    if (result < 0)
+        return result;
+    result = bear(room, ROLE_GUARD,
+                  (struct birth){.flags = CLONE_PARENT | CLONE_VM | CLONE_VFORK,
+                                 .born = &room->guard_born,
+                                 .entry = run_guard});
     pyns_close(room->watch[1]);
-    return pid < 0 ? pid : room->result;
-}
-
-static void wait_while(int *word, int value) {
-    while (__atomic_load_n(word, __ATOMIC_ACQUIRE) == value)
-        syscall(SYS_futex, word, FUTEX_WAIT, value, NULL, NULL, 0);
+    return result < 0 ? result : room->result;
 }
 
 static int run_program(void *argument) {
     struct room *room = argument;
-    /* Until the init is one: without it nothing is to begin. */
-    wait_while(&room->gate, 0);
-    int result = hand_over_self(room->channel, 'p', -1);
-    pyns_fail(room, result < 0 ? result : pyns_become(room));
+    close(room->start[1]);
+    if (is_told(room->start[0])) /* by the init: without one nothing is to begin */
+        pyns_fail(room, pyns_become(room));
     return 127;
 }
 
+/* It is the settler's process that ends as an init would: kill what it has borne. */
+static void end_program(int pid) {
+    syscall(SYS_kill, pid, SIGKILL);
+    while (syscall(SYS_wait4, pid, NULL, __WALL, NULL) < 0 && errno == EINTR)
+        ;
+}
+
 /* The program is born first, since the init could not prepare it. */
-static int go_on_as_init(struct room *room) {
-    pyns_at(&room->trace, PYNS_STEP_INIT, CLONE_NEWPID);
+static int bear_program(struct room *room, int *pidfd) {
     struct sigaction before;
     int result = PYNS_RESULT(sigaction(SIGCHLD, NULL, &before));
     if (result < 0)
@@ -132,31 +149,49 @@ static int go_on_as_init(struct room *room) {
     signal(SIGCHLD, SIG_DFL);
     /* As the program, so that it is reached by killpg(3) of the id that the caller has,
      * and not by the signals that are meant for the caller's own group. */
-    if (room->plan->new_session)
+    if (room->plan.new_session)
         setsid();
-    else if (room->plan->process_group == 0)
+    else if (room->plan.process_group == 0)
         setpgid(0, 0);
-    result = PYNS_RESULT(fcntl(room->channel, F_SETFD, 0));
+    result = make_pair(room->start);
     if (result < 0)
         return result;
-    room->alive = 1;
-    int pid =
-        bear(room, ROLE_PROGRAM, CLONE_VM, SIGCHLD, &room->alive, run_program);
-    if (pid < 0) {
-        room->alive = 0;
+    room->is_starting = 1;
+    result = bear(room, ROLE_PROGRAM,
+                  (struct birth){.flags = CLONE_VM,
+                                 .exit_signal = SIGCHLD,
+                                 .pidfd = pidfd,
+                                 .alive = &room->is_starting,
+                                 .entry = run_program});
+    if (result < 0)
+        room->is_starting = 0;
+    pyns_close(room->start[0]);
+    return result;
+}
+
+static int go_on_as_init(struct room *room) {
+    pyns_at(&room->trace, PYNS_STEP_INIT, CLONE_NEWPID);
+    int pidfd = -1;
+    int pid = bear_program(room, &pidfd);
+    if (pid < 0)
         return pid;
-    }
-    result = execute_resident(room, room->plan->init, "init", room->channel, pid);
-    syscall(SYS_kill, pid, SIGKILL);
-    while (syscall(SYS_wait4, pid, NULL, __WALL, NULL) < 0 && errno == EINTR)
-        ;
+    const int numbers[] = {room->channel, pid, room->start[1]};
+    int result = hand_over(room->channel, 'p', pidfd);
+    /* Not before the program was born, which is to have neither. */
+    if (result == 0)
+        result = let_pass(room->channel);
+    if (result == 0)
+        result = let_pass(room->start[1]);
+    if (result == 0)
+        result = execute_resident(room, room->plan.init, "init", numbers);
+    end_program(pid);
     return result;
 }
 
 /* --- the settler ------------------------------------------------------------------ */
 
 static int mount_proc(struct room *room) {
-    const struct pyns_spawn *plan = room->plan;
+    const struct pyns_spawn *plan = &room->plan;
     if (!plan->mount_proc)
         return 0;
     pyns_at(&room->trace, PYNS_STEP_MOUNT_PROC, CLONE_NEWNS);
@@ -166,28 +201,40 @@ static int mount_proc(struct room *room) {
 
 static int settle(void *argument) {
     struct room *room = argument;
-    pyns_at(&room->trace, PYNS_STEP_CLONE, 0);
+    close(room->gate[1]);
     int result = hand_over_self(room->channel, 'c', room->watch[0]);
+    if (result < 0 || !is_told(room->gate[0])) {
+        pyns_fail(room, result);
+        return 127;
+    }
+    result = mount_proc(room);
     if (result == 0)
-        result = mount_proc(room);
-    if (result == 0)
-        result = room->plan->init >= 0 ? go_on_as_init(room) : pyns_become(room);
+        result = room->plan.init >= 0 ? go_on_as_init(room) : pyns_become(room);
     pyns_fail(room, result);
     return 127;
 }
 
-/* Have it born, and wait until it has become what it is to be. */
+/* Have it born, and wait until it has become what it is to be. It goes on when told to, so
+ * that it is known to the caller by then; and not without the stage, that no program
+ * begins which nobody waits for. */
 int pyns_bear_settler(struct room *room) {
     pyns_at(&room->trace, PYNS_STEP_CLONE, 0);
-    uint64_t flags = CLONE_PARENT | CLONE_VM | CLONE_VFORK;
-    int pid = bear(room, ROLE_SETTLER, flags, 0, NULL, settle);
-    if (pid < 0)
-        return pid;
-    room->born = pid;
-    if (room->result == 0) {
-        __atomic_store_n(&room->gate, 1, __ATOMIC_RELEASE);
-        syscall(SYS_futex, &room->gate, FUTEX_WAKE, 1, NULL, NULL, 0);
-    }
-    wait_while(&room->alive, 1);
+    int result = make_pair(room->gate);
+    if (result < 0)
+        return result;
+    room->is_settling = 1;
+    result = bear(room, ROLE_SETTLER,
+                  (struct birth){.flags = CLONE_PARENT | CLONE_VM,
+                                 .born = &room->settler_born,
+                                 .alive = &room->is_settling,
+                                 .entry = settle});
+    if (result < 0)
+        return result;
+    close(room->gate[0]);
+    const char go = 1;
+    /* It may have failed and be gone. */
+    send(room->gate[1], &go, 1, MSG_NOSIGNAL);
+    wait_while(&room->is_settling);
+    wait_while(&room->is_starting);
     return room->result;
 }

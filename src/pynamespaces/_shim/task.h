@@ -68,11 +68,14 @@ int pyns_hide(void);
 void pyns_show(void);
 
 /* due.c */
+enum { BORN_AT_HOME, BORN_AMONG_OTHERS };
+int pyns_birthplace(struct thread *thread);
 int pyns_refuse_to_be_init(struct thread *thread);
 int pyns_refuse_to_set_clocks(struct thread *thread);
 int pyns_style_for_fresh_userns(void);
 
 /* apart.c: but for the last, in the helper task */
+int pyns_close_all_but(int *fds, int count);
 int pyns_retreat(struct task *task);
 int pyns_send_gifts(const struct task *task);
 void pyns_let_go_of_descriptors(void);

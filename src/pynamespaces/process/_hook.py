@@ -89,7 +89,7 @@ class Hooked(subprocess.Popen[AnyStr]):
             pass_fds=[int(fd) for fd in pass_fds],
             uid=_checked_id(uid),
             gid=_checked_id(gid),
-            groups=gids,
+            groups=_checked_groups(gids),
             umask=umask,
             restore_signals=restore_signals,
             new_session=start_new_session,
@@ -159,3 +159,10 @@ def _checked_id(number: int | None) -> int | None:
     if number == _NO_ID:
         raise ValueError(f"{number} is no user or group id")
     return number
+
+
+def _checked_groups(numbers: Sequence[int] | None) -> Sequence[int] | None:
+    for number in numbers or ():
+        if not 0 <= number < _NO_ID:
+            raise ValueError(f"{number} is no group id")
+    return numbers

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from asyncio import base_subprocess
 from asyncio.subprocess import Process, SubprocessStreamProtocol
-from typing import TYPE_CHECKING, Protocol, cast
+from signal import SIGKILL, SIGTERM
+from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from typing_extensions import Unpack
 
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from ._options import File, Surroundings
 
 _LIMIT = 2**16
+
+_NOT_STREAMED: Final = (
+    *("shell", "bufsize", "text", "universal_newlines", "encoding", "errors"),
+)
 
 
 class _Transport(base_subprocess.BaseSubprocessTransport):
@@ -41,7 +46,27 @@ class _Transport(base_subprocess.BaseSubprocessTransport):
             args, shell=shell, bufsize=bufsize, **streams, **options
         )
         self._proc = process
-        self._loop.add_reader(process.pidfd, self._reap, process)
+        try:
+            self._loop.add_reader(process.pidfd, self._reap, process)
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise
+
+    @override
+    def send_signal(self, signal: int) -> None:
+        # To the program itself, which since Python 3.13 the base does not.
+        if self._proc is None:
+            raise ProcessLookupError
+        self._proc.send_signal(signal)
+
+    @override
+    def terminate(self) -> None:
+        self.send_signal(SIGTERM)
+
+    @override
+    def kill(self) -> None:
+        self.send_signal(SIGKILL)
 
     def _reap(self, process: Popen[bytes]) -> None:
         self._loop.remove_reader(process.pidfd)
@@ -94,15 +119,9 @@ async def create_subprocess_exec(
     Raises:
         SpawnError: As `Popen`.
     """
-    for name in (
-        "shell",
-        "text",
-        "universal_newlines",
-        "encoding",
-        "errors",
-        "bufsize",
-    ):
-        if name in options:
+    given = cast("dict[str, object]", options)
+    for name in _NOT_STREAMED:
+        if given.pop(name, None):
             raise ValueError(f"{name} is not for streams of asyncio: they are bytes")
     loop = asyncio.get_running_loop()
     protocol = SubprocessStreamProtocol(limit=limit, loop=loop)
