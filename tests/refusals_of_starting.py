@@ -4,7 +4,7 @@ import errno
 import os
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -117,12 +117,12 @@ def _no_program() -> None:
 
 def _with_init_of_no_program() -> None:
     file = open("/etc/passwd", "rb")  # noqa: SIM115 - for as long as the child lives
-    replace(residents, opened=lambda: nullcontext(file.fileno()))
+    replace(residents, open_for=lambda spawn: setattr(spawn, "resident", file.fileno()))
     run(_EMPTY, new=("user", "pid"))
 
 
 def _with_init_of_another_version() -> None:
-    replace(residents, _IMPORTED=(0, 0))
+    replace(residents, _IMPORTED=(0, 0), _kept=[])
     run(_EMPTY, new=("user", "pid"))
 
 

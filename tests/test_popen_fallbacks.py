@@ -8,12 +8,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from provoking import need_own_user, own_user, refuse_calls, replace
+from provoking import (
+    FakeLib,
+    need_own_user,
+    own_user,
+    refusal,
+    refuse_calls,
+    replace,
+)
 from refusals_of_starting import fresh_cgroups
 from starting import OURS, POWER, ROOT, Options, makable
 from support import in_child
 
-from pynamespaces import Namespace, Popen, check_output, lowlevel, run, unshare
+from pynamespaces import Namespace, Popen, _core, check_output, lowlevel, run, unshare
 from pynamespaces._core import residents, spawn
 
 
@@ -94,19 +101,12 @@ def test_time_before_execve_enters_it() -> None:
 def test_init_from_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where its file may not be executed, as by noexec, a copy of it is the init."""
     need_own_user()
-    asked: list[str] = []
-
-    def refuse(path: str, mode: int, *, effective_ids: bool) -> bool:
-        assert (mode, effective_ids) == (os.X_OK, True)
-        asked.append(path)
-        return False
-
-    monkeypatch.setattr(os, "access", refuse)
+    noexec = FakeLib(pyns_spawn_open=refusal(errno.EACCES))
+    monkeypatch.setattr(residents, "lib", noexec)
     with Popen(["cat"], stdin=subprocess.PIPE, new=makable("pid")) as process:
         assert os.readlink(f"/proc/{process.pid}/exe").startswith("/memfd:")
         process.terminate()
         assert process.wait() == -15
-    assert asked
 
 
 def test_file_is_kept() -> None:
@@ -115,6 +115,9 @@ def test_file_is_kept() -> None:
 
     def check() -> tuple[bool, int]:
         own_user(lowlevel.CLONE_NEWNS)
+        # An earlier test may have had a thread enter one.
+        replace(residents, _kept=[])
+        replace(_core, _is_sealed=False)
         before = bool(residents._kept)
         with Namespace.new("mnt") as ns:
             with ns:

@@ -88,8 +88,11 @@ class Spawn(Protocol):
     cgroup: int
     apart: bool
     mount_proc: bool
+    resident: int
     init: int
     guard: int
+    at_home: int
+    adopted: bool
     be_root: bool
     args: Text
     arg_count: int
@@ -295,7 +298,11 @@ class Lib(Protocol):
     def pyns_spawn_abandon(self, spawn: Spawn, /) -> int: ...
     def pyns_read_status(self, channel: int, /) -> int: ...
     def pyns_end_guard(self, spawn: Spawn, /) -> int: ...
-    def pyns_spawn_close(self, spawn: Spawn, /) -> int: ...
+    def pyns_spawn_drop(self, spawn: Spawn, /) -> int: ...
+    def pyns_spawn_open(
+        self, spawn: Spawn, path: bytes, dev: int, ino: int, /
+    ) -> int: ...
+    def pyns_spawn_copy(self, spawn: Spawn, content: bytes, size: int, /) -> int: ...
     def pyns_join(
         self, fds: IntOut, nstypes: IntOut, count: int, rehearse: int, /
     ) -> int: ...
@@ -328,6 +335,7 @@ class _Ffi(Protocol):
     def typeof(self, cdecl: str, /) -> object: ...
     def buffer(self, cdata: object, size: int = -1, /) -> bytes: ...
     def string(self, cdata: object, /) -> bytes: ...
+    def gc(self, cdata: object, destructor: object, /) -> object: ...
 
 
 ffi: Final = cast("_Ffi", _untyped_ffi)
@@ -382,9 +390,10 @@ def new_creation() -> Creation:
 
 def new_spawn() -> Spawn:
     """Make the record of a program to start."""
-    spawn = cast("Spawn", ffi.new("struct pyns_spawn *"))
-    lib.pyns_spawn_clear(spawn)
-    return spawn
+    record = ffi.new("struct pyns_spawn *")
+    lib.pyns_spawn_clear(cast("Spawn", record))
+    # In C: a signal handler that raises cannot come before it.
+    return cast("Spawn", ffi.gc(record, lib.pyns_spawn_drop))
 
 
 def new_text(text: bytes) -> Text:

@@ -7,21 +7,13 @@ is nothing else to install, and nothing to search for in a foreign mount namespa
 
 import errno
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Final
 
-from .._lib import FILE
+from .._lib import FILE, Spawn, lib
 
 _PATH: Final = os.path.abspath(FILE)
-_READ: Final = os.O_RDONLY | os.O_CLOEXEC
-
-
-def _identity(facts: os.stat_result) -> tuple[int, int]:
-    return facts.st_dev, facts.st_ino
-
-
-_IMPORTED: Final = _identity(os.stat(_PATH))
+_FACTS: Final = os.stat(_PATH)
+_IMPORTED: Final = (_FACTS.st_dev, _FACTS.st_ino)
 
 _kept: list[bytes] = []
 
@@ -39,42 +31,31 @@ def keep() -> None:
     if _kept:
         return
     try:
-        fd = _open()
+        with open(_PATH, "rb") as file:
+            facts = os.fstat(file.fileno())
+            if (facts.st_dev, facts.st_ino) == _IMPORTED:
+                _kept.append(file.read())
     except FileNotFoundError:
         return
-    with open(fd, "rb") as file:
-        _kept.append(file.read())
 
 
-@contextmanager
-def opened() -> Iterator[int]:
-    """Lend a descriptor of the file, or of a copy where that cannot be executed."""
-    fd = _open_copy(_kept[0]) if _kept else _open()
-    try:
-        if not _kept and not os.access(_PATH, os.X_OK, effective_ids=True):
-            size = os.fstat(fd).st_size
-            original, fd = fd, _open_copy(os.pread(fd, size, 0))
-            os.close(original)
-        yield fd
-    finally:
-        os.close(fd)
+def open_for(spawn: Spawn) -> None:
+    """
+    Open the file for a program to be started, or a copy where it cannot be executed.
 
-
-def _open() -> int:
-    """Open what this process has imported, and no other that is in its place."""
-    fd = os.open(_PATH, _READ)
-    if _identity(os.fstat(fd)) != _IMPORTED:
-        os.close(fd)
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), _PATH)
-    return fd
-
-
-def _open_copy(content: bytes) -> int:
-    fd = os.memfd_create("pynamespaces", os.MFD_CLOEXEC)
-    try:
-        with open(fd, "wb", closefd=False) as file:
-            file.write(content)
-    except BaseException:
-        os.close(fd)
-        raise
-    return fd
+    Raises:
+        OSError: The file is out of reach, or there is no room.
+    """
+    if not _kept:
+        result = lib.pyns_spawn_open(spawn, os.fsencode(_PATH), *_IMPORTED)
+        if result == -errno.ESTALE:
+            result = -errno.ENOENT
+        if result >= 0:
+            return
+        if result != -errno.EACCES:
+            raise OSError(-result, os.strerror(-result), _PATH)
+        keep()
+    content = b"".join(_kept)
+    result = lib.pyns_spawn_copy(spawn, content, len(content))
+    if result < 0:
+        raise OSError(-result, os.strerror(-result), "memfd")

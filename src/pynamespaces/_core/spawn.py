@@ -29,6 +29,9 @@ class Where(NamedTuple):
     join: tuple[tuple[NamespaceType, int], ...] = ()
     """Types, and descriptors of what the caller is not in."""
 
+    at_home: int = _NOTHING
+    """The caller's own pid namespace, if its children are born in another."""
+
     new: tuple[NamespaceType, ...] = ()
     uid_map: IdMap | None = None
     gid_map: IdMap | None = None
@@ -48,7 +51,7 @@ class Where(NamedTuple):
 
     def check(self) -> None:
         """Refuse what cannot be, before anything is done."""
-        if self[2:6] == (None, None, None, None):
+        if self[3:7] == (None, None, None, None):
             return
         create.refuse_misplaced(
             create.Plan(self.new, self.uid_map, self.gid_map, self.time_offsets,
@@ -110,15 +113,20 @@ class Child:
     """
     A child that is to become a program, and what is open of it.
 
-    Dropping it closes that, and leaves the program alone: it is its owner's to reap.
+    Dropping it closes that. It also ends the program, unless that has been adopted:
+    then it is somebody else's to reap.
     """
 
     __slots__ = ("_spawn",)
 
     def __init__(self) -> None:
-        # All stands in the record from the moment that it is so: a signal handler that
-        # raises, at whatever point, loses nothing.
+        # All stands in the record from the moment that it is so, and the record closes
+        # it when it goes: a signal handler that raises, wherever, loses nothing.
         self._spawn = new_spawn()
+
+    def adopt(self) -> None:
+        """Leave the program alone when this object is dropped."""
+        self._spawn.adopted = True
 
     def start(self, where: Where, program: Program, stack: ExitStack) -> None:
         """
@@ -160,9 +168,6 @@ class Child:
     def abandon(self) -> None:
         """Kill it and reap it, wherever it is; close what is open. Twice is allowed."""
         lib.pyns_spawn_abandon(self._spawn)
-
-    def __del__(self) -> None:
-        lib.pyns_spawn_close(self._spawn)
 
     @property
     def pid(self) -> int:
@@ -217,29 +222,25 @@ def _refuse_closed(fds: Sequence[int]) -> None:
 def _write_program(spawn: Spawn, program: Program) -> list[object]:
     """Write down what is executed; return what must be kept alive meanwhile."""
     kept: list[object] = []
-    spawn.args, spawn.arg_count = (
-        _kept_text(program.args.text, kept),
-        program.args.number,
-    )
+    spawn.args = _kept_text(program.args.text, kept)
+    spawn.arg_count = program.args.number
     spawn.files = _kept_text(program.files.text, kept)
     spawn.file_count = program.files.number
     if program.env is not None:
-        spawn.env, spawn.env_count = (
-            _kept_text(program.env.text, kept),
-            program.env.number,
-        )
+        spawn.env = _kept_text(program.env.text, kept)
+        spawn.env_count = program.env.number
     if program.cwd is not None:
         spawn.cwd = _kept_text(program.cwd, kept)
     spawn.stdio = program.stdio
     spawn.close_fds = program.close_fds
     if program.pass_fds:
-        spawn.keep_fds = new_ints("int", sorted(program.pass_fds))
+        spawn.keep_fds = fds = new_ints("int", sorted(program.pass_fds))
         spawn.keep_count = len(program.pass_fds)
-        kept.append(spawn.keep_fds)
+        kept.append(fds)
     if program.groups is not None:
-        spawn.groups = new_ints("unsigned int", list(program.groups))
+        spawn.groups = gids = new_ints("unsigned int", list(program.groups))
         spawn.group_count = len(program.groups)
-        kept.append(spawn.groups)
+        kept.append(gids)
     if program.uid is not None:
         spawn.has_uid, spawn.uid = True, program.uid
     if program.gid is not None:
@@ -286,10 +287,11 @@ def _write_where(spawn: Spawn, where: Where, stack: ExitStack) -> None:
         or spawn.group_count >= 0
     )
     spawn.mount_proc = where.mount_proc and _T.PID in where.new and _T.MNT in where.new
+    spawn.at_home = where.at_home
     if where.has_init or where.die_with_parent:
-        resident = _open_resident(stack)
-        spawn.init = resident if where.has_init else _NOTHING
-        spawn.guard = resident if where.die_with_parent else _NOTHING
+        _open_resident(spawn)
+        spawn.init = spawn.resident if where.has_init else _NOTHING
+        spawn.guard = spawn.resident if where.die_with_parent else _NOTHING
     spawn.cgroup = where.cgroup
     spawn.no_new_privs = where.no_new_privs
     if where.caps == "keep":
@@ -299,9 +301,9 @@ def _write_where(spawn: Spawn, where: Where, stack: ExitStack) -> None:
         spawn.cap_set = sum(1 << cap for cap in where.caps)
 
 
-def _open_resident(stack: ExitStack) -> int:
+def _open_resident(spawn: Spawn) -> None:
     try:
-        return stack.enter_context(residents.opened())
+        residents.open_for(spawn)
     except OSError as error:
         number = error.errno or errno.EIO
         raise spawn_error(number, "init", "open(init)", (), error.filename) from None

@@ -120,8 +120,12 @@ struct pyns_spawn {
     /* how it is started */
     int apart;            /* the child must not share memory with the caller */
     int mount_proc;
-    int init;             /* the file of the init and the guard, or -1 */
-    int guard;            /* the same file again, or -1 */
+    int resident;         /* the file of the init and the guard, opened for it, or -1 */
+    int init;             /* the same, if it is to have an init */
+    int guard;            /* the same, if it is to have a guard */
+    int at_home;          /* the caller's own pid namespace, if it is to be born there
+                           * although the caller's children are not, or -1 */
+    int adopted;          /* it is somebody's to reap */
     int be_root;          /* become 0:0, if that is mapped */
     /* what it is */
     const char *args;
@@ -231,7 +235,10 @@ int pyns_spawn_wait(struct pyns_spawn *spawn);
 int pyns_spawn_abandon(struct pyns_spawn *spawn);
 int pyns_read_status(int channel);
 int pyns_end_guard(struct pyns_spawn *spawn);
-int pyns_spawn_close(struct pyns_spawn *spawn);
+int pyns_spawn_drop(struct pyns_spawn *spawn);
+int pyns_spawn_open(struct pyns_spawn *spawn, const char *path, uint64_t dev,
+                    uint64_t ino);
+int pyns_spawn_copy(struct pyns_spawn *spawn, const char *content, int size);
 
 /* mounts.c: in the calling thread's mount namespace */
 int pyns_attach(int fd, int target);

@@ -54,20 +54,31 @@ static void set_signals(struct room *room) {
 
 /* --- descriptors ------------------------------------------------------------------ */
 
+#define AS_IT_IS (-1)
+
 /* Off the numbers that are about to be given away. */
-static int move_up(int fd, int least) {
-    return fd >= 0 && fd < least ? PYNS_RESULT(fcntl(fd, F_DUPFD_CLOEXEC, least)) : fd;
+static int move_up(int *fd, int least) {
+    if (*fd < 0 || *fd >= least)
+        return 0;
+    int moved = PYNS_RESULT(fcntl(*fd, F_DUPFD_CLOEXEC, least));
+    if (moved >= 0)
+        *fd = moved;
+    return moved;
 }
 
 static int put(int fd, int number) {
     if (fd == number)
         return PYNS_RESULT(fcntl(fd, F_SETFD, 0));
-    return fd < 0 ? 0 : PYNS_RESULT(dup2(fd, number));
+    return fd == AS_IT_IS ? 0 : PYNS_RESULT(dup2(fd, number));
 }
 
 static int set_stdio(const int *stdio) {
-    int in = stdio[0], out = move_up(stdio[3], 1), err = move_up(stdio[5], 2);
-    int result = out < -1 ? out : err < -1 ? err : put(in, 0);
+    int in = stdio[0], out = stdio[3], err = stdio[5];
+    int result = move_up(&out, 1);
+    if (result >= 0)
+        result = move_up(&err, 2);
+    if (result >= 0)
+        result = put(in, 0);
     if (result >= 0)
         result = put(out, 1);
     if (result >= 0)

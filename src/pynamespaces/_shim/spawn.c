@@ -11,6 +11,7 @@
 #include "birth.h"
 
 #include <poll.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
@@ -124,7 +125,8 @@ static void free_room(struct pyns_spawn *spawn) {
 /* A record of nothing yet. */
 int pyns_spawn_clear(struct pyns_spawn *spawn) {
     *spawn = (struct pyns_spawn){
-        .userns = -1, .timens = -1, .cgroup = -1, .init = -1, .guard = -1,
+        .userns = -1, .timens = -1, .cgroup = -1, .resident = -1, .init = -1,
+        .guard = -1, .at_home = -1,
         .env_count = -1, .group_count = -1, .umask = -1, .process_group = -1,
         .pidfd = -1, .program_pidfd = -1, .channel = -1, .guard_pidfd = -1,
     };
@@ -132,7 +134,7 @@ int pyns_spawn_clear(struct pyns_spawn *spawn) {
 }
 
 /* Close what is open; the program goes on. */
-int pyns_spawn_close(struct pyns_spawn *spawn) {
+static int close_all(struct pyns_spawn *spawn) {
     siginfo_t info;
     if (spawn->guard_pidfd >= 0) /* if it has ended */
         wait_for(spawn->guard_pidfd, 0, &info, WEXITED | WNOHANG | __WALL);
@@ -140,6 +142,7 @@ int pyns_spawn_close(struct pyns_spawn *spawn) {
     close_and_forget(&spawn->program_pidfd);
     close_and_forget(&spawn->guard_pidfd);
     close_and_forget(&spawn->channel);
+    close_and_forget(&spawn->resident);
     return 0;
 }
 
@@ -156,11 +159,16 @@ int pyns_spawn_abandon(struct pyns_spawn *spawn) {
         take_handles(spawn, &guard_pid);
     }
     end_children(spawn, guard_pid);
-    pyns_spawn_close(spawn);
+    close_all(spawn);
     spawn->pid = 0;
     if (room)
         free_room(spawn);
     return 0;
+}
+
+/* When the record goes. */
+int pyns_spawn_drop(struct pyns_spawn *spawn) {
+    return spawn->adopted ? close_all(spawn) : pyns_spawn_abandon(spawn);
 }
 
 static int take_over(struct pyns_spawn *spawn) {
@@ -198,6 +206,7 @@ static int finish(struct pyns_spawn *spawn) {
         spawn->channel = room->inbox;
         room->inbox = -1;
     }
+    close_and_forget(&spawn->resident);
     free_room(spawn);
     return 0;
 }
@@ -230,6 +239,25 @@ static int is_of_cgroup(int number) {
            number == EOPNOTSUPP || number == EBUSY;
 }
 
+/* Between these, children of the calling thread are born where it is itself. */
+static int come_home(struct pyns_spawn *spawn, int *children) {
+    struct thread *thread = pyns_self();
+    *children = -1;
+    if (spawn->at_home < 0)
+        return 0;
+    pyns_at(&((struct room *)spawn->room)->trace, PYNS_STEP_SETNS, CLONE_NEWPID);
+    *children = pyns_open_own_surely(thread, pyns_index_of(CLONE_NEWPID), 1);
+    if (*children < 0)
+        return *children;
+    return PYNS_RESULT(setns(spawn->at_home, CLONE_NEWPID));
+}
+
+static void leave_home(int children) {
+    if (children >= 0 && setns(children, CLONE_NEWPID) < 0)
+        pyns_self()->lost = errno; /* Its next child would be born in the wrong one. */
+    pyns_close(children);
+}
+
 /* Have the stage born; all signals are blocked, in it until it becomes the program. */
 static int bear_stage(struct pyns_spawn *spawn) {
     struct room *room = spawn->room;
@@ -245,15 +273,21 @@ static int bear_stage(struct pyns_spawn *spawn) {
     };
     birth.flags |= CLONE_CLEAR_SIGHAND;
     room->signals = pyns_block_signals();
-    int pid = pyns_bear(&birth);
+    int children, pid = come_home(spawn, &children);
+    if (pid == 0) {
+        pyns_at(&room->trace, PYNS_STEP_CLONE, 0);
+        pid = pyns_bear(&birth);
+    }
     /* A filter's word: the kernel refuses no such child as this for want of power. */
-    if (pid == -ENOSYS || pid == -EPERM) {
+    if (pid == -ENOSYS || (pid == -EPERM && room->trace.step == PYNS_STEP_CLONE)) {
         room->has_clone3 = 0;
         pid = pyns_bear_old(&birth);
     }
+    leave_home(children);
     pyns_restore_signals(room->signals);
     if (pid < 0) {
-        if (room->has_clone3 && spawn->cgroup >= 0 && is_of_cgroup(-pid))
+        if (room->has_clone3 && spawn->cgroup >= 0 && is_of_cgroup(-pid) &&
+            room->trace.step == PYNS_STEP_CLONE)
             pyns_at(&room->trace, PYNS_STEP_CGROUP, 0);
         return pid;
     }
@@ -294,7 +328,7 @@ static int choose_way(struct pyns_spawn *spawn) {
     struct thread *thread = pyns_self();
     if (!thread)
         return -ENOMEM;
-    int birthplace = pyns_birthplace(thread);
+    int birthplace = spawn->at_home >= 0 ? BORN_AT_HOME : pyns_birthplace(thread);
     if (birthplace < 0 && birthplace != -PYNS_EINIT)
         return birthplace;
     spawn->apart |= birthplace == BORN_AMONG_OTHERS || joins_pid(spawn);
@@ -388,5 +422,35 @@ int pyns_read_status(int channel) {
 int pyns_end_guard(struct pyns_spawn *spawn) {
     kill_and_reap(spawn->guard_pidfd, 0);
     close_and_forget(&spawn->guard_pidfd);
+    return 0;
+}
+
+/* Open the file of the init and the guard, if it is still the one of these numbers, and may
+ * be executed. -ESTALE: it is another. */
+int pyns_spawn_open(struct pyns_spawn *spawn, const char *path, uint64_t dev,
+                    uint64_t ino) {
+    struct stat facts;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    spawn->resident = fd;
+    if (fd < 0 || fstat(fd, &facts) < 0)
+        return -errno;
+    if (facts.st_dev != dev || facts.st_ino != ino)
+        return -ESTALE;
+    return PYNS_RESULT(faccessat(AT_FDCWD, path, X_OK, AT_EACCESS));
+}
+
+/* A copy of it in memory, in its place. */
+int pyns_spawn_copy(struct pyns_spawn *spawn, const char *content, int size) {
+    close_and_forget(&spawn->resident);
+    spawn->resident = (int)syscall(SYS_memfd_create, "pynamespaces", MFD_CLOEXEC);
+    if (spawn->resident < 0)
+        return -errno;
+    while (size > 0) {
+        ssize_t written = write(spawn->resident, content, (size_t)size);
+        if (written < 0)
+            return -errno;
+        content += written;
+        size -= (int)written;
+    }
     return 0;
 }

@@ -15,6 +15,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, AnyStr, Final, Protocol, TypeAlias, cast
 
 from .._core import spawn
+from ..lowlevel._arguments import INT_MAX
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
@@ -86,7 +87,7 @@ class Hooked(subprocess.Popen[AnyStr]):
             cwd=None if cwd is None else _texts([cwd]).text,
             stdio=stdio,
             close_fds=close_fds,
-            pass_fds=[int(fd) for fd in pass_fds],
+            pass_fds=_checked_fds(pass_fds),
             uid=_checked_id(uid),
             gid=_checked_id(gid),
             groups=_checked_groups(gids),
@@ -153,6 +154,13 @@ def _environment(
             raise ValueError("illegal environment variable name")
         entries.append(name + b"=" + os.fsencode(value))
     return _texts(entries)
+
+
+def _checked_fds(fds: Collection[int]) -> Sequence[int]:
+    numbers = [int(fd) for fd in {*fds}]
+    if any(not 0 <= fd <= INT_MAX for fd in numbers):
+        raise ValueError("bad value(s) in fds_to_keep")
+    return numbers
 
 
 def _checked_id(number: int | None) -> int | None:

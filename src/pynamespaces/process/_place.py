@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from .._core import spawn
+from .._core import reach, spawn
 from .._core.capabilities import capability
 from .._namespace import Namespace
 from .._refusals import spawn_error
@@ -97,16 +97,32 @@ class Place:
         """Lend descriptors of all that is joined, and of the cgroup, to a stack."""
         where = self._where
         if self._members:
-            joined = [
-                (namespace.type, stack.enter_context(namespace._hold()))
-                for namespace in self._members
-                if not namespace.is_current()
-            ]
-            where = where._replace(join=tuple(joined))
+            where = self._hold_members(where, stack)
         if self._cgroup is not None:
             cgroup = _open_cgroup(self._cgroup, stack)
             where = where._replace(cgroup=cgroup)
         return where
+
+    def _hold_members(self, where: spawn.Where, stack: ExitStack) -> spawn.Where:
+        joined = []
+        for namespace in self._members:
+            is_current = namespace.is_current()
+            if is_current and _has_children_born(namespace):
+                continue
+            held = stack.enter_context(namespace._hold())
+            if is_current and namespace.type is _T.PID:
+                # No process can join one that it is below of.
+                where = where._replace(at_home=held)
+            else:
+                joined.append((namespace.type, held))
+        return where._replace(join=tuple(joined))
+
+
+def _has_children_born(namespace: Namespace) -> bool:
+    """Return whether the calling thread's children are born in its own namespace."""
+    if namespace.type not in (_T.PID, _T.TIME):
+        return True
+    return reach.is_current(namespace.id, for_children=True)
 
 
 def _members(join: Join) -> Sequence[Namespace]:

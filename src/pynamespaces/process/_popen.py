@@ -88,6 +88,9 @@ class Popen(Hooked[AnyStr]):
 
     _lent: _Lent | None = None
 
+    _is_brief = False
+    """Whether it ends with this object at the latest."""
+
     @overload
     def __init__(
         self: Popen[str],
@@ -161,6 +164,8 @@ class Popen(Hooked[AnyStr]):
                 _translate_users(place, options)
                 self._where = place.hold(self._stack)
                 start(args, *more, **options)
+            if self._child is not None and not self._is_brief:
+                self._child.adopt()
         except BaseException:
             # A signal handler may have raised just after it had begun.
             if self._child is not None:
@@ -220,10 +225,12 @@ class _Lent:
     __slots__ = ("fd",)
 
     def __init__(self, pid: int) -> None:
+        self.fd = -1
         self.fd = os.pidfd_open(pid)
 
     def __del__(self) -> None:
-        os.close(self.fd)
+        if self.fd != -1:
+            os.close(self.fd)
 
 
 _USERS: Final = ("user", "group", "extra_groups")

@@ -102,8 +102,9 @@ def run(
             )
         options["stdout"] = options["stderr"] = subprocess.PIPE
     # Held from before it is started, so that whenever a signal handler raises, the
-    # program is found and ended.
+    # program is found and ended; at the latest, when the object goes.
     process: Popen[bytes] = Popen.__new__(Popen)
+    process._is_brief = True
     try:
         cast("Call", process.__init__)(args, *more, **options)  # type: ignore[misc]
         with process:
