@@ -9,7 +9,8 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
-/* Send a descriptor to who is at the other end; it stays the sender's. */
+/* Send a descriptor to who is at the other end; it stays the sender's. -1: only who the
+ * sender is, which the kernel tells. */
 static int hand_over(int channel, char tag, int fd) {
     union {
         struct cmsghdr head;
@@ -21,16 +22,18 @@ static int hand_over(int channel, char tag, int fd) {
     struct iovec data = {.iov_base = &tag, .iov_len = 1};
     struct msghdr message = {.msg_iov = &data,
                              .msg_iovlen = 1,
-                             .msg_control = &control,
-                             .msg_controllen = sizeof(control)};
+                             .msg_control = fd < 0 ? NULL : &control,
+                             .msg_controllen = fd < 0 ? 0 : sizeof(control)};
     return sendmsg(channel, &message, MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
 
 /* A process's handle on itself: nobody can be given its id meanwhile. */
 static int hand_over_self(int channel, char tag, int watch) {
     int self = PYNS_RESULT(syscall(SYS_pidfd_open, getpid(), 0));
-    if (self < 0)
+    if (self < 0) {
+        hand_over(channel, tag, -1);
         return self;
+    }
     int result = hand_over(channel, tag, self);
     if (result == 0 && watch >= 0)
         result = hand_over(watch, tag, self);
