@@ -7,14 +7,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import IO, Final, TypedDict, TypeVar, Unpack
+from typing import IO, Final, TypedDict, Unpack
 
 import pytest
-from creating import descriptors, nothing_happens
-from provoking import _SYSCALLS, refuse_calls
-from support import ALL_TYPES, TIER, missing, own_all, program
+from creating import children, descriptors, nothing_happens
+from provoking import libc
+from support import ALL_TYPES, TIER, missing, own_all, program, status_field
 from targets import link
 from test_switching_audit import Event, recorded
 
@@ -38,16 +38,11 @@ TYPES: tuple[TypeLike, ...] = (
     *("cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts"),
 )
 
-_CALLS = {"sethostname": (170, 161), "mount": (165, 40), "socket": (41, 198)}
-_CALLS |= {"capset": (126, 91), "setresuid": (117, 147), "prctl": (157, 167)}
-_CALLS |= {"execve": (59, 221), "mount_setattr": (442, 442), "pivot_root": (155, 41)}
+PR_SET_CHILD_SUBREAPER = 36
 
 
-E = TypeVar("E", bound=BaseException)
-
-
-class Options(TypedDict, total=False):
-    """What the tests give to `Popen` besides a program and its streams."""
+class Ours(TypedDict, total=False):
+    """What `Popen` takes that is not the standard library's."""
 
     join: Namespace | NamespaceSet | Iterable[Namespace] | None
     new: TypeLike | Iterable[TypeLike]
@@ -62,6 +57,11 @@ class Options(TypedDict, total=False):
     cgroup: str | os.PathLike[str] | int | None
     caps: Iterable[str] | None
     no_new_privs: bool
+
+
+class Options(Ours, total=False):
+    """The same, and what is."""
+
     cwd: str | os.PathLike[str] | None
     env: Mapping[str, str] | None
     user: str | int | None
@@ -74,11 +74,11 @@ class Options(TypedDict, total=False):
 RANGES = IdMap([(0, 0, 1), (1, 100000, 65535)])
 
 _ENGINES = [
-    pytest.param(Options(new="uts"), marks=POWER, id="uts"),
-    pytest.param(Options(new=("user", "uts")), id="user"),
-    pytest.param(Options(new=("user", "pid")), id="init"),
+    pytest.param(Ours(new="uts"), marks=POWER, id="uts"),
+    pytest.param(Ours(new=("user", "uts")), id="user"),
+    pytest.param(Ours(new=("user", "pid")), id="init"),
     pytest.param(
-        Options(new=("user", "uts"), uid_map=RANGES, gid_map=RANGES),
+        Ours(new=("user", "uts"), uid_map=RANGES, gid_map=RANGES),
         marks=ROOT,
         id="ranges",
     ),
@@ -87,7 +87,7 @@ OURS = pytest.mark.parametrize("ours", _ENGINES)
 """The ways in which this library starts a program, as far as it chooses them."""
 
 WAYS = pytest.mark.parametrize(
-    "ours", [pytest.param(Options(), id="subprocess"), *_ENGINES]
+    "ours", [pytest.param(Ours(), id="subprocess"), *_ENGINES]
 )
 """The same, and the standard library's."""
 
@@ -97,7 +97,7 @@ def makable(*types: TypeLike) -> tuple[TypeLike, ...]:
     return types if TIER != "plain" or "user" in types else ("user", *types)
 
 
-def new_of(ours: Options) -> tuple[str, ...]:
+def new_of(ours: Ours) -> tuple[str, ...]:
     """Return the types of which a way of starting makes fresh ones."""
     new = ours.get("new", ())
     return (new,) if isinstance(new, str) else tuple(new)
@@ -163,16 +163,12 @@ def unended() -> Iterator[int]:
 @contextmanager
 def living(**options: Unpack[Options]) -> Iterator[Popen[bytes]]:
     """Have a program that runs, and ends with its input when the body does."""
-    command = ["sh", "-c", "echo ready; exec cat"]
-    with Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, **options
-    ) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"ready\n"
+    pipe = subprocess.PIPE
+    with Popen(["cat"], stdin=pipe, stdout=pipe, **options) as process:
         yield process
 
 
-INIT = Options(new=makable("pid"))
+INIT = Ours(new=makable("pid"))
 """An init, as cheaply as it is to be had."""
 
 
@@ -214,15 +210,6 @@ def audited(action: Callable[[], None]) -> list[Event]:
     return [event for event in recorded(action) if event[1]]
 
 
-def caught(kind: type[E], function: Callable[[], object]) -> E:
-    """Return an error without its traceback, which would keep a `Popen` alive."""
-    try:
-        function()
-    except kind as error:
-        return error.with_traceback(None)
-    pytest.fail(f"no {kind.__name__} was raised")
-
-
 def read_line(stream: IO[bytes] | None) -> bytes:
     """Return the next line that a program writes."""
     assert stream is not None
@@ -260,10 +247,23 @@ def has_ended(pidfd: int, wait: float = LIMIT) -> bool:
     return bool(select.select([pidfd], [], [], wait)[0])
 
 
-def reaped(pid: int) -> None:
-    """Take leave of an orphan, whose new parent may be this process."""
-    with suppress(ChildProcessError):
-        os.waitpid(pid, 0)
+@contextmanager
+def orphans_reaped() -> Iterator[None]:
+    """Be the new parent of the body's orphans, and check that all of them end."""
+    before = children()
+    libc.prctl(PR_SET_CHILD_SUBREAPER, 1)
+
+    def all_gone() -> bool:
+        orphans = {*children()} - {*before}
+        for pid in orphans:
+            os.waitpid(int(pid), os.WNOHANG)
+        return not orphans
+
+    try:
+        yield
+        eventually(all_gone)
+    finally:
+        libc.prctl(PR_SET_CHILD_SUBREAPER, 0)
 
 
 def refused(
@@ -272,22 +272,15 @@ def refused(
     """Check that a program is not started, why, and that nothing is left."""
     pipe = subprocess.PIPE
     with nothing_happens():
-        before = descriptors()
+        before = descriptors(), status_field("SigBlk")
         with pytest.raises(SpawnError) as caught:
             Popen(args or ["true"], stdin=pipe, stdout=pipe, stderr=pipe, **options)
-        assert descriptors() == before
+        assert (descriptors(), status_field("SigBlk")) == before
     error = caught.value
     found = error.step, errno.errorcode[error.errno or 0]
     assert found == (step, errno.errorcode[number]), str(error)
     assert isinstance(error, type(OSError(number, "")))
     return error
-
-
-def refuse(**errors: int) -> None:
-    """Have the kernel refuse calls that programs are started with, for good."""
-    for name, (x86, generic) in _CALLS.items():
-        _SYSCALLS.setdefault(name, x86 if _SYSCALLS["setns"] == 308 else generic)
-    refuse_calls(**errors)
 
 
 Marker = tuple[str, str]
