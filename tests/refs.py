@@ -131,8 +131,8 @@ def is_gone(ref: NamespaceRef) -> bool:
 def is_gone_soon(ref: NamespaceRef) -> bool:
     """Return whether it is gone once the kernel has let go of it."""
     deadline = time.monotonic() + _SETTLE
-    # User and pid namespaces live on for the moments that freeing their tasks takes. And
-    # another program's may have got the same number, which old kernels cannot tell.
+    # User and pid namespaces live on for the moments that freeing their tasks takes.
+    # And old kernels cannot tell another that has got the same number.
     while not is_gone(ref) and time.monotonic() < deadline:
         os.sched_yield()
     return is_gone(ref)

@@ -3,9 +3,8 @@
 import errno
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 
 from provoking import (
@@ -99,10 +98,14 @@ def _without_place_for_proc() -> None:
             os.chroot(".")
 
 
-def _without_capabilities(**options: object) -> None:
+def _as_another_user() -> None:
     drop_capabilities()
-    start: Callable[..., object] = run
-    start(_EMPTY, join=[], **options)
+    run(_EMPTY, join=[], user=1)
+
+
+def _with_capabilities() -> None:
+    drop_capabilities()
+    run(_EMPTY, join=[], caps=["net_admin"])
 
 
 def _no_program() -> None:
@@ -149,9 +152,9 @@ STARTING = [
     Case("id-unmapped", child(lambda: run(_EMPTY, new="user", user=70000)), SpawnError,
          errno.EINVAL, "setresuid", (), "does not map the id", "uid_map",
          own_user=True),
-    Case("id-power", child(partial(_without_capabilities, user=1)), SpawnError,
+    Case("id-power", child(_as_another_user), SpawnError,
          errno.EPERM, "setresuid", (), "CAP_SETUID"),
-    Case("caps-power", child(partial(_without_capabilities, caps=["net_admin"])),
+    Case("caps-power", child(_with_capabilities),
          SpawnError, errno.EPERM, "capset", (), "CAP_SETPCAP"),
     Case("program-missing", child(lambda: run(["/nonexistent"], join=[])), SpawnError,
          errno.ENOENT, "execve", (), "no such program"),
