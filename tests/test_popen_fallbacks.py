@@ -21,7 +21,7 @@ from starting import OURS, POWER, ROOT, Options, makable
 from support import in_child
 
 from pynamespaces import Namespace, Popen, _core, check_output, lowlevel, run, unshare
-from pynamespaces._core import residents, spawn
+from pynamespaces._core import record, residents
 
 
 def _without_clone3(check: Callable[[], object]) -> object:
@@ -80,7 +80,7 @@ def test_time_before_execve_enters_it() -> None:
 
     def check() -> tuple[str, list[str]]:
         replace(os, uname=lambda: os.uname_result(["", "", "6.1.0-9", "", ""]))
-        assert not spawn._execve_enters_time()
+        assert not record._execve_enters_time()
         command = [
             "sh",
             "-c",

@@ -23,17 +23,20 @@ if TYPE_CHECKING:
     from . import mounts as mounts
     from . import pids as pids
     from . import pin as pin
+    from . import plan as plan
+    from . import record as record
     from . import registry as registry
     from . import residents as residents
     from . import seek as seek
     from . import sockets as sockets
     from . import spawn as spawn
+    from . import steps as steps
     from . import wire as wire
 
 
 _LATER = (
-    "create", "elsewhere", "idmap", "maps", "marks", "mounts", "pids", "pin",
-    "registry", "residents", "seek", "sockets", "spawn", "wire",
+    "create", "elsewhere", "idmap", "maps", "marks", "mounts", "pids", "pin", "plan",
+    "record", "registry", "residents", "seek", "sockets", "spawn", "steps", "wire",
 )  # fmt: skip
 
 

@@ -83,6 +83,14 @@ void pyns_free_room(struct room *room);
 void pyns_let_go_of_memory(const struct room *room);
 void *pyns_stack_of(struct room *room, enum role role);
 
+/* collect.c: in the caller */
+void pyns_close_and_forget(int *fd);
+long pyns_wait_for(int pidfd, int pid, siginfo_t *info, unsigned int options);
+int pyns_died_before_execve(int pidfd);
+int pyns_take_handles(struct pyns_spawn *spawn, int *guard_pid);
+int pyns_knows_ids(const struct room *room);
+void pyns_leave_room(struct pyns_spawn *spawn);
+
 /* stage.c and settle.c: in the children */
 int pyns_stage(void *room);
 void pyns_fail(struct room *room, int result);

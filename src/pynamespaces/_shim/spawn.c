@@ -11,7 +11,6 @@
 #include "birth.h"
 
 #include <poll.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
@@ -22,164 +21,15 @@ static int joins_pid(const struct pyns_spawn *spawn) {
     return 0;
 }
 
-static void close_and_forget(int *fd) {
-    pyns_close(*fd);
-    *fd = -1;
-}
-
-/* --- after it -------------------------------------------------------------------- */
-
-static long wait_for(int pidfd, int pid, siginfo_t *info, unsigned int options) {
-    int type = pidfd >= 0 ? P_PIDFD : P_PID;
-    id_t id = (id_t)(pidfd >= 0 ? pidfd : pid);
-    return syscall(SYS_waitid, type, id, info, options, NULL);
-}
-
-/* By its pidfd, or where there is none, by an id that is surely still its own. */
-static void kill_and_reap(int pidfd, int pid) {
-    siginfo_t info;
-    if (pidfd >= 0)
-        syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
-    /* Old seccomp filters know no pidfds. */
-    if (pid > 0 && (pidfd < 0 || errno == ENOSYS))
-        kill(pid, SIGKILL);
-    if (pidfd >= 0 || pid > 0)
-        while (wait_for(pidfd, pid, &info, WEXITED | __WALL) < 0 && errno == EINTR)
-            ;
-}
-
-/* Whether it has ended without having executed anything: then it still would send no
- * signal. */
-static int died_before_execve(int pidfd) {
-    siginfo_t info = {.si_pid = 0};
-    unsigned int options = WEXITED | WNOHANG | WNOWAIT | __WCLONE;
-    return wait_for(pidfd, 0, &info, options) == 0 && info.si_pid != 0;
-}
-
-/* Take over one handle, with the id that its sender has here. 1: done; 0: there is none;
- * or -errno. */
-static int take_handle(int inbox, char wanted, int *handle, int *pid) {
-    union {
-        struct cmsghdr head;
-        char space[CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(struct ucred))];
-    } control;
-    char tag = 0;
-    struct iovec data = {.iov_base = &tag, .iov_len = 1};
-    struct msghdr message = {.msg_iov = &data,
-                             .msg_iovlen = 1,
-                             .msg_control = &control,
-                             .msg_controllen = sizeof(control)};
-    ssize_t length = recvmsg(inbox, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-    if (length <= 0)
-        return 0;
-    struct cmsghdr *head = CMSG_FIRSTHDR(&message);
-    for (; head; head = CMSG_NXTHDR(&message, head)) {
-        if (head->cmsg_type == SCM_RIGHTS)
-            memcpy(handle, CMSG_DATA(head), sizeof(*handle));
-        struct ucred sender;
-        if (head->cmsg_type == SCM_CREDENTIALS) {
-            memcpy(&sender, CMSG_DATA(head), sizeof(sender));
-            *pid = sender.pid;
-        }
-    }
-    if (tag != wanted)
-        return -EPROTO;
-    return *handle < 0 ? -EMFILE : 1;
-}
-
-/* Take over what the children have sent, in the order in which they do. What an init
- * sends after it is for later, and comes from where others may have power over it. */
-static int take_handles(struct pyns_spawn *spawn, int *guard_pid) {
-    const struct room *room = spawn->room;
-    int ignored = 0, result = 1;
-    if (spawn->guard >= 0)
-        result = take_handle(room->inbox, 'g', &spawn->guard_pidfd, guard_pid);
-    if (result > 0)
-        result = take_handle(room->inbox, 'c', &spawn->pidfd, &spawn->pid);
-    if (result > 0 && spawn->init >= 0)
-        result = take_handle(room->inbox, 'p', &spawn->program_pidfd, &ignored);
-    return result;
-}
-
-/* The ids that the stage knew are this process's own too: not where it was born in another
- * pid namespace. */
-static int knows_ids(const struct room *room) {
-    return room->stage_self == room->stage_pid;
-}
-
-/* The stage is gone: kill and reap the others. Those of which nothing is known end by
- * themselves, by its end. */
-static void end_children(struct pyns_spawn *spawn, int guard_pid) {
-    const struct room *room = spawn->room;
-    int born = room && knows_ids(room) ? room->settler_born : 0;
-    int guard_born = room && knows_ids(room) ? room->guard_born : 0;
-    kill_and_reap(spawn->pidfd, spawn->pid > 0 ? spawn->pid : born);
-    kill_and_reap(spawn->guard_pidfd, guard_pid > 0 ? guard_pid : guard_born);
-}
-
-static void free_room(struct pyns_spawn *spawn) {
-    pyns_free_room(spawn->room);
-    spawn->room = NULL;
-}
-
-/* A record of nothing yet. */
-int pyns_spawn_clear(struct pyns_spawn *spawn) {
-    *spawn = (struct pyns_spawn){
-        .userns = -1, .timens = -1, .cgroup = -1, .resident = -1, .init = -1,
-        .guard = -1, .at_home = -1,
-        .env_count = -1, .group_count = -1, .umask = -1, .process_group = -1,
-        .pidfd = -1, .program_pidfd = -1, .channel = -1, .guard_pidfd = -1,
-    };
-    return 0;
-}
-
-/* Close what is open; the program goes on. */
-static int close_all(struct pyns_spawn *spawn) {
-    siginfo_t info;
-    if (spawn->guard_pidfd >= 0) /* if it has ended */
-        wait_for(spawn->guard_pidfd, 0, &info, WEXITED | WNOHANG | __WALL);
-    close_and_forget(&spawn->pidfd);
-    close_and_forget(&spawn->program_pidfd);
-    close_and_forget(&spawn->guard_pidfd);
-    close_and_forget(&spawn->channel);
-    close_and_forget(&spawn->resident);
-    return 0;
-}
-
-/* Kill and reap what has been started, and close and free what belongs to it; twice is
- * allowed. */
-int pyns_spawn_abandon(struct pyns_spawn *spawn) {
-    struct room *room = spawn->room;
-    int guard_pid = 0;
-    if (room && room->in_two_steps) {
-        /* It first, since it might give birth to another meanwhile. */
-        kill_and_reap(room->stage_pidfd, room->stage);
-        room->stage = 0;
-        close_and_forget(&room->stage_pidfd);
-        take_handles(spawn, &guard_pid);
-    }
-    end_children(spawn, guard_pid);
-    close_all(spawn);
-    spawn->pid = 0;
-    if (room)
-        free_room(spawn);
-    return 0;
-}
-
-/* When the record goes. */
-int pyns_spawn_drop(struct pyns_spawn *spawn) {
-    return spawn->adopted ? close_all(spawn) : pyns_spawn_abandon(spawn);
-}
-
 static int take_over(struct pyns_spawn *spawn) {
     struct room *room = spawn->room;
     int guard_pid = 0, result = 1;
     if (room->in_two_steps) {
         /* As many as there are handles to come: there is room for them. */
-        close_and_forget(&room->stage_pidfd);
-        close_and_forget(&room->channel);
-        close_and_forget(&room->parent_pidfd);
-        result = take_handles(spawn, &guard_pid);
+        pyns_close_and_forget(&room->stage_pidfd);
+        pyns_close_and_forget(&room->channel);
+        pyns_close_and_forget(&room->parent_pidfd);
+        result = pyns_take_handles(spawn, &guard_pid);
     }
     if (room->result < 0)
         return room->result;
@@ -188,7 +38,7 @@ static int take_over(struct pyns_spawn *spawn) {
         return -ECANCELED;
     if (result < 0)
         return result;
-    return died_before_execve(spawn->pidfd) ? -ECANCELED : 0;
+    return pyns_died_before_execve(spawn->pidfd) ? -ECANCELED : 0;
 }
 
 /* The stage is gone, or has become the program. */
@@ -206,14 +56,14 @@ static int finish(struct pyns_spawn *spawn) {
         spawn->channel = room->inbox;
         room->inbox = -1;
     }
-    close_and_forget(&spawn->resident);
-    free_room(spawn);
+    pyns_close_and_forget(&spawn->resident);
+    pyns_leave_room(spawn);
     return 0;
 }
 
 static void reap_stage(const struct room *room) {
     siginfo_t info;
-    while (wait_for(room->stage_pidfd, room->stage, &info, WEXITED | __WALL) < 0 &&
+    while (pyns_wait_for(room->stage_pidfd, room->stage, &info, WEXITED | __WALL) < 0 &&
            errno == EINTR)
         ;
 }
@@ -381,7 +231,7 @@ int pyns_spawn(struct pyns_spawn *spawn) {
 static int is_stopped(int pidfd, int pid) {
     siginfo_t info = {.si_pid = 0};
     unsigned int options = WSTOPPED | WNOHANG | WNOWAIT | __WALL;
-    return (pidfd >= 0 || pid > 0) && wait_for(pidfd, pid, &info, options) == 0 &&
+    return (pidfd >= 0 || pid > 0) && pyns_wait_for(pidfd, pid, &info, options) == 0 &&
            info.si_pid != 0;
 }
 
@@ -389,7 +239,7 @@ static int is_held_up(const struct room *room) {
     if (is_stopped(room->stage_pidfd, room->stage))
         return 1;
     int settling = __atomic_load_n(&room->is_settling, __ATOMIC_ACQUIRE);
-    return settling && knows_ids(room) && is_stopped(-1, room->settler_born) &&
+    return settling && pyns_knows_ids(room) && is_stopped(-1, room->settler_born) &&
            __atomic_load_n(&room->is_settling, __ATOMIC_ACQUIRE);
 }
 
@@ -409,48 +259,4 @@ int pyns_spawn_wait(struct pyns_spawn *spawn) {
         return -errno;
     reap_stage(room);
     return finish(spawn);
-}
-
-/* What an init has said of how its program ended: a wait status. */
-int pyns_read_status(int channel) {
-    int status = 0;
-    ssize_t length = recv(channel, &status, sizeof(status), MSG_DONTWAIT);
-    return length == sizeof(status) ? status : length < 0 ? -errno : -ENODATA;
-}
-
-/* End and reap a guard; it would end by itself now, but nobody should wait for that. */
-int pyns_end_guard(struct pyns_spawn *spawn) {
-    kill_and_reap(spawn->guard_pidfd, 0);
-    close_and_forget(&spawn->guard_pidfd);
-    return 0;
-}
-
-/* Open the file of the init and the guard, if it is still the one of these numbers, and may
- * be executed. -ESTALE: it is another. */
-int pyns_spawn_open(struct pyns_spawn *spawn, const char *path, uint64_t dev,
-                    uint64_t ino) {
-    struct stat facts;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    spawn->resident = fd;
-    if (fd < 0 || fstat(fd, &facts) < 0)
-        return -errno;
-    if (facts.st_dev != dev || facts.st_ino != ino)
-        return -ESTALE;
-    return PYNS_RESULT(faccessat(AT_FDCWD, path, X_OK, AT_EACCESS));
-}
-
-/* A copy of it in memory, in its place. */
-int pyns_spawn_copy(struct pyns_spawn *spawn, const char *content, int size) {
-    close_and_forget(&spawn->resident);
-    spawn->resident = (int)syscall(SYS_memfd_create, "pynamespaces", MFD_CLOEXEC);
-    if (spawn->resident < 0)
-        return -errno;
-    while (size > 0) {
-        ssize_t written = write(spawn->resident, content, (size_t)size);
-        if (written < 0)
-            return -errno;
-        content += written;
-        size -= (int)written;
-    }
-    return 0;
 }

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, AnyStr, Final, Protocol, TypeAlias, cast
 
-from .._core import spawn
+from .._core import plan, spawn
 from ..lowlevel._arguments import INT_MAX
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ _NO_ID: Final = 2**32 - 1
 class Hooked(subprocess.Popen[AnyStr]):
     """A ``Popen`` whose child is started by our engine where that is asked for."""
 
-    _where: spawn.Where | None = None
+    _where: plan.Where | None = None
     _stack: ExitStack
     """Closes what is needed only to start it."""
 
@@ -80,7 +80,7 @@ class Hooked(subprocess.Popen[AnyStr]):
         words = _words(args, shell=shell, executable=executable)
         name = words[0] if executable is None else executable
         sys.audit("subprocess.Popen", name, words, cwd, env)
-        program = spawn.Program(
+        program = plan.Program(
             args=_texts(words),
             files=_candidates(name, env),
             env=None if env is None else _environment(env),
@@ -122,20 +122,20 @@ def _words(
     return words
 
 
-def _texts(words: Sequence[StrOrBytesPath]) -> spawn.Texts:
+def _texts(words: Sequence[StrOrBytesPath]) -> plan.Texts:
     try:
         text = os.fsencode("\0".join(cast("Sequence[str]", words)))
     except TypeError:  # Not all of them are str.
         text = b"\0".join([os.fsencode(word) for word in words])
     if text.count(b"\0") >= max(len(words), 1):
         raise ValueError("embedded null byte")
-    return spawn.Texts(text, len(words))
+    return plan.Texts(text, len(words))
 
 
 def _candidates(
     name: StrOrBytesPath,
     env: Mapping[bytes, StrOrBytesPath] | Mapping[str, StrOrBytesPath] | None,
-) -> spawn.Texts:
+) -> plan.Texts:
     """Return the paths to try: a name without a slash is looked for in ``PATH``."""
     file = os.fsdecode(name)
     if "/" in file:
@@ -146,7 +146,7 @@ def _candidates(
 
 def _environment(
     env: Mapping[bytes, StrOrBytesPath] | Mapping[str, StrOrBytesPath],
-) -> spawn.Texts:
+) -> plan.Texts:
     entries = []
     for key, value in env.items():
         name = os.fsencode(key)

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from .._core import reach, spawn
+from .._core import plan, reach
 from .._core.capabilities import capability
 from .._namespace import Namespace
 from .._refusals import spawn_error
@@ -63,7 +63,7 @@ class Place:
         if init and _T.PID not in types:
             raise ValueError("init needs a fresh pid namespace")
         self._cgroup = cgroup
-        self._where = where = spawn.Where(
+        self._where = where = plan.Where(
             new=types,
             uid_map=uid_map,
             gid_map=gid_map,
@@ -93,7 +93,7 @@ class Place:
                 return namespace
         return None
 
-    def hold(self, stack: ExitStack) -> spawn.Where:
+    def hold(self, stack: ExitStack) -> plan.Where:
         """Lend descriptors of all that is joined, and of the cgroup, to a stack."""
         where = self._where
         if self._members:
@@ -103,7 +103,7 @@ class Place:
             where = where._replace(cgroup=cgroup)
         return where
 
-    def _hold_members(self, where: spawn.Where, stack: ExitStack) -> spawn.Where:
+    def _hold_members(self, where: plan.Where, stack: ExitStack) -> plan.Where:
         joined = []
         for namespace in self._members:
             is_current = namespace.is_current()
@@ -145,7 +145,7 @@ def _types(new: New) -> tuple[NamespaceType, ...]:
     return parse_types((new,) if isinstance(new, str) else tuple(new))
 
 
-def _capabilities(caps: Caps) -> spawn.Caps:
+def _capabilities(caps: Caps) -> plan.Caps:
     if caps == "keep":
         return "keep"
     if caps == "drop":

@@ -1,0 +1,166 @@
+/* Starting a program: taking over what has been started, and ending it. */
+#include "birth.h"
+
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+void pyns_close_and_forget(int *fd) {
+    pyns_close(*fd);
+    *fd = -1;
+}
+
+long pyns_wait_for(int pidfd, int pid, siginfo_t *info, unsigned int options) {
+    int type = pidfd >= 0 ? P_PIDFD : P_PID;
+    id_t id = (id_t)(pidfd >= 0 ? pidfd : pid);
+    return syscall(SYS_waitid, type, id, info, options, NULL);
+}
+
+/* By its pidfd, or where there is none, by an id that is surely still its own. */
+static void kill_and_reap(int pidfd, int pid) {
+    siginfo_t info;
+    if (pidfd >= 0)
+        syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
+    /* Old seccomp filters know no pidfds. */
+    if (pid > 0 && (pidfd < 0 || errno == ENOSYS))
+        kill(pid, SIGKILL);
+    if (pidfd >= 0 || pid > 0)
+        while (pyns_wait_for(pidfd, pid, &info, WEXITED | __WALL) < 0 && errno == EINTR)
+            ;
+}
+
+/* Whether it has ended without having executed anything: then it still would send no
+ * signal. */
+int pyns_died_before_execve(int pidfd) {
+    siginfo_t info = {.si_pid = 0};
+    unsigned int options = WEXITED | WNOHANG | WNOWAIT | __WCLONE;
+    return pyns_wait_for(pidfd, 0, &info, options) == 0 && info.si_pid != 0;
+}
+
+/* Take over one handle, with the id that its sender has here. 1: done; 0: there is none;
+ * or -errno. */
+static int take_handle(int inbox, char wanted, int *handle, int *pid) {
+    union {
+        struct cmsghdr head;
+        char space[CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(struct ucred))];
+    } control;
+    char tag = 0;
+    struct iovec data = {.iov_base = &tag, .iov_len = 1};
+    struct msghdr message = {.msg_iov = &data,
+                             .msg_iovlen = 1,
+                             .msg_control = &control,
+                             .msg_controllen = sizeof(control)};
+    ssize_t length = recvmsg(inbox, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+    if (length <= 0)
+        return 0;
+    struct cmsghdr *head = CMSG_FIRSTHDR(&message);
+    for (; head; head = CMSG_NXTHDR(&message, head)) {
+        if (head->cmsg_type == SCM_RIGHTS)
+            memcpy(handle, CMSG_DATA(head), sizeof(*handle));
+        struct ucred sender;
+        if (head->cmsg_type == SCM_CREDENTIALS) {
+            memcpy(&sender, CMSG_DATA(head), sizeof(sender));
+            *pid = sender.pid;
+        }
+    }
+    if (tag != wanted)
+        return -EPROTO;
+    return *handle < 0 ? -EMFILE : 1;
+}
+
+/* Take over what the children have sent, in the order in which they do. What an init
+ * sends after it is for later, and comes from where others may have power over it. */
+int pyns_take_handles(struct pyns_spawn *spawn, int *guard_pid) {
+    const struct room *room = spawn->room;
+    int ignored = 0, result = 1;
+    if (spawn->guard >= 0)
+        result = take_handle(room->inbox, 'g', &spawn->guard_pidfd, guard_pid);
+    if (result > 0)
+        result = take_handle(room->inbox, 'c', &spawn->pidfd, &spawn->pid);
+    if (result > 0 && spawn->init >= 0)
+        result = take_handle(room->inbox, 'p', &spawn->program_pidfd, &ignored);
+    return result;
+}
+
+/* The ids that the stage knew are this process's own too: not where it was born in another
+ * pid namespace. */
+int pyns_knows_ids(const struct room *room) {
+    return room->stage_self == room->stage_pid;
+}
+
+/* The stage is gone: kill and reap the others. Those of which nothing is known end by
+ * themselves, by its end. */
+static void end_children(struct pyns_spawn *spawn, int guard_pid) {
+    const struct room *room = spawn->room;
+    int born = room && pyns_knows_ids(room) ? room->settler_born : 0;
+    int guard_born = room && pyns_knows_ids(room) ? room->guard_born : 0;
+    kill_and_reap(spawn->pidfd, spawn->pid > 0 ? spawn->pid : born);
+    kill_and_reap(spawn->guard_pidfd, guard_pid > 0 ? guard_pid : guard_born);
+}
+
+void pyns_leave_room(struct pyns_spawn *spawn) {
+    pyns_free_room(spawn->room);
+    spawn->room = NULL;
+}
+
+/* A record of nothing yet. */
+int pyns_spawn_clear(struct pyns_spawn *spawn) {
+    *spawn = (struct pyns_spawn){
+        .userns = -1, .timens = -1, .cgroup = -1, .resident = -1, .init = -1,
+        .guard = -1, .at_home = -1,
+        .env_count = -1, .group_count = -1, .umask = -1, .process_group = -1,
+        .pidfd = -1, .program_pidfd = -1, .channel = -1, .guard_pidfd = -1,
+    };
+    return 0;
+}
+
+/* Close what is open; the program goes on. */
+static int close_all(struct pyns_spawn *spawn) {
+    siginfo_t info;
+    if (spawn->guard_pidfd >= 0) /* if it has ended */
+        pyns_wait_for(spawn->guard_pidfd, 0, &info, WEXITED | WNOHANG | __WALL);
+    pyns_close_and_forget(&spawn->pidfd);
+    pyns_close_and_forget(&spawn->program_pidfd);
+    pyns_close_and_forget(&spawn->guard_pidfd);
+    pyns_close_and_forget(&spawn->channel);
+    pyns_close_and_forget(&spawn->resident);
+    return 0;
+}
+
+/* Kill and reap what has been started, and close and free what belongs to it; twice is
+ * allowed. */
+int pyns_spawn_abandon(struct pyns_spawn *spawn) {
+    struct room *room = spawn->room;
+    int guard_pid = 0;
+    if (room && room->in_two_steps) {
+        /* It first, since it might give birth to another meanwhile. */
+        kill_and_reap(room->stage_pidfd, room->stage);
+        room->stage = 0;
+        pyns_close_and_forget(&room->stage_pidfd);
+        pyns_take_handles(spawn, &guard_pid);
+    }
+    end_children(spawn, guard_pid);
+    close_all(spawn);
+    spawn->pid = 0;
+    if (room)
+        pyns_leave_room(spawn);
+    return 0;
+}
+
+/* When the record goes. */
+int pyns_spawn_drop(struct pyns_spawn *spawn) {
+    return spawn->adopted ? close_all(spawn) : pyns_spawn_abandon(spawn);
+}
+
+/* What an init has said of how its program ended: a wait status. */
+int pyns_read_status(int channel) {
+    int status = 0;
+    ssize_t length = recv(channel, &status, sizeof(status), MSG_DONTWAIT);
+    return length == sizeof(status) ? status : length < 0 ? -errno : -ENODATA;
+}
+
+/* End and reap a guard; it would end by itself now, but nobody should wait for that. */
+int pyns_end_guard(struct pyns_spawn *spawn) {
+    kill_and_reap(spawn->guard_pidfd, 0);
+    pyns_close_and_forget(&spawn->guard_pidfd);
+    return 0;
+}
