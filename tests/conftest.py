@@ -1,6 +1,7 @@
 """Tiers, and the invariants that hold after every test."""
 
 import os
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -21,6 +22,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "tier(*names): the test runs only as one of plain, userns, root"
     )
+    # Under nohup(1) it is ignored, which programs inherit.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_report_header() -> str:
