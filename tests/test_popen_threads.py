@@ -169,14 +169,18 @@ before = state()
 signal.signal(signal.SIGINT, interrupt)
 signal.signal(signal.SIGALRM, interrupt)
 interrupted = done = 0
+span = 6e-3
 for number in range(rounds):
     try:
-        signal.setitimer(signal.ITIMER_REAL, random.uniform(1e-5, 6e-3))
+        signal.setitimer(signal.ITIMER_REAL, random.uniform(1e-5, span))
         start(number)
         signal.setitimer(signal.ITIMER_REAL, 0)
         done += 1
+        span *= 0.95
     except KeyboardInterrupt:
         interrupted += 1
+        # However slow the machine is, some come to their end.
+        span *= 1.05
 signal.setitimer(signal.ITIMER_REAL, 0)
 # What was let go while it ran ends by itself.
 for _ in range(100):

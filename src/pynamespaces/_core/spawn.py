@@ -55,7 +55,8 @@ class Child:
         record.write_where(self._spawn, where, stack)
         if where.join:
             sys.audit("pynamespaces.setns", tuple(type for type, _ in where.join))
-        sys.audit("pynamespaces.clone3", where.new)
+        if where.new:
+            sys.audit("pynamespaces.clone3", where.new)
         try:
             self._carry_out(where, program)
         except BaseException:

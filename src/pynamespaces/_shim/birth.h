@@ -62,6 +62,7 @@ struct room {
     int stage;          /* while it is to be reaped */
     int stage_pid, stage_pidfd;
     int stage_self;     /* the stage's id as it sees it itself */
+    int proc;           /* the stage's own folder there, or -1 */
     int offsets;        /* where clock offsets are written to */
     /* Ids as the stage sees them. */
     int guard_born, settler_born;

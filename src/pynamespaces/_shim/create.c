@@ -55,7 +55,7 @@ static int create_with(struct trace *trace, const struct pyns_creation *what,
     if (unshare((int)what->flags) < 0)
         return -errno;
     make_mnt_look_younger(mnt_before);
-    result = pyns_task_write_maps(trace, &what->setup);
+    result = pyns_task_write_maps(trace, &what->setup, -1);
     if (result == 0)
         result = pyns_task_set_up(trace, what->flags, &what->setup, offsets);
     return result < 0 ? result : open_all(trace, what);

@@ -212,7 +212,7 @@ struct room *pyns_make_room(const struct pyns_spawn *spawn) {
     room->plan = *spawn;
     room->stage_pidfd = room->channel = room->inbox = room->parent_pidfd = -1;
     room->watch[0] = room->watch[1] = room->gate[0] = room->gate[1] = -1;
-    room->start[0] = room->start[1] = room->offsets = -1;
+    room->start[0] = room->start[1] = room->offsets = room->proc = -1;
     room->caller = getpid();
     room->has_clone3 = 1;
     room->trace.style = spawn->apart ? TASK_APART : TASK_SHARING;

@@ -17,12 +17,12 @@ static int open_own(const char *name) {
     return fd;
 }
 
-static int write_own(struct trace *trace, int step, const char *name,
+static int write_own(struct trace *trace, int folder, int step, const char *name,
                      const char *text) {
     pyns_at(trace, step, CLONE_NEWUSER);
     if (!*text)
         return 0;
-    int fd = open_own(name);
+    int fd = folder < 0 ? open_own(name) : pyns_open_in_proc(folder, name, O_WRONLY);
     if (fd < 0)
         return fd;
     int result = write_whole(fd, text);
@@ -30,15 +30,17 @@ static int write_own(struct trace *trace, int step, const char *name,
     return result;
 }
 
-int pyns_task_write_maps(struct trace *trace, const struct pyns_setup *what) {
+/* `folder`: its own in /proc, where it has been opened already, or -1. */
+int pyns_task_write_maps(struct trace *trace, const struct pyns_setup *what,
+                         int folder) {
     int result = 0;
     /* Without power outside, a group map may be written only after this. */
     if (what->gid_map[0])
-        result = write_own(trace, PYNS_STEP_SETGROUPS, "setgroups", "deny");
+        result = write_own(trace, folder, PYNS_STEP_SETGROUPS, "setgroups", "deny");
     if (result == 0)
-        result = write_own(trace, PYNS_STEP_UID_MAP, "uid_map", what->uid_map);
+        result = write_own(trace, folder, PYNS_STEP_UID_MAP, "uid_map", what->uid_map);
     if (result == 0)
-        result = write_own(trace, PYNS_STEP_GID_MAP, "gid_map", what->gid_map);
+        result = write_own(trace, folder, PYNS_STEP_GID_MAP, "gid_map", what->gid_map);
     return result;
 }
 

@@ -92,11 +92,12 @@ static int make_fresh(struct room *room) {
     if (result == 0)
         result = make_now(room);
     if (result == 0)
-        result = pyns_task_write_maps(&room->trace, &plan->setup);
+        result = pyns_task_write_maps(&room->trace, &plan->setup, room->proc);
     if (result == 0)
         result =
             pyns_task_set_up(&room->trace, plan->flags, &plan->setup, room->offsets);
     pyns_close(room->offsets);
+    pyns_close(room->proc);
     return result;
 }
 
@@ -118,7 +119,7 @@ static int retreat(struct room *room) {
         kept[count++] = plan->join_fds[i];
     const int ours[] = {plan->userns,       plan->timens,        plan->cgroup,
                         plan->init,         plan->guard,         room->offsets,
-                        room->channel,      room->parent_pidfd};
+                        room->channel,      room->parent_pidfd,  room->proc};
     for (size_t i = 0; i < sizeof(ours) / sizeof(*ours); i++)
         kept[count++] = ours[i];
     pyns_at(&room->trace, PYNS_STEP_CLONE, 0);
@@ -132,6 +133,20 @@ static int depend_on_caller(const struct room *room) {
     return parent == 0 || parent == room->caller ? 0 : -ECANCELED;
 }
 
+/* What it writes to, while the /proc that it sees is the caller's. */
+static int open_files(struct room *room) {
+    const struct pyns_spawn *plan = &room->plan;
+    int offsets = pyns_task_open_offsets(&room->trace, &plan->setup);
+    if (offsets < 0 && offsets != -ENODATA)
+        return offsets;
+    room->offsets = offsets < 0 ? -1 : offsets;
+    if (!plan->setup.uid_map[0] && !plan->setup.gid_map[0])
+        return 0;
+    pyns_at(&room->trace, PYNS_STEP_SETGROUPS, CLONE_NEWUSER);
+    room->proc = pyns_open_own_proc();
+    return room->proc < 0 ? room->proc : 0;
+}
+
 static int prepare(struct room *room) {
     const struct pyns_spawn *plan = &room->plan;
     int result = 0;
@@ -141,9 +156,8 @@ static int prepare(struct room *room) {
     /* Not who becomes the program. */
     if (room->in_two_steps)
         result = depend_on_caller(room);
-    room->offsets = pyns_task_open_offsets(&room->trace, &plan->setup);
-    if (result == 0 && room->offsets < 0 && room->offsets != -ENODATA)
-        result = room->offsets;
+    if (result == 0)
+        result = open_files(room);
     if (result == 0 && plan->apart)
         result = retreat(room);
     if (result == 0 && plan->guard >= 0)

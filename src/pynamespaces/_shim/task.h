@@ -95,7 +95,8 @@ int pyns_task_enter(struct trace *trace, int fd, int nstype);
 int pyns_join_each(struct trace *trace, const int *fds, const int *nstypes, int count);
 
 /* setup.c: in fresh namespaces */
-int pyns_task_write_maps(struct trace *trace, const struct pyns_setup *what);
+int pyns_task_write_maps(struct trace *trace, const struct pyns_setup *what,
+                         int folder);
 int pyns_task_open_offsets(struct trace *trace, const struct pyns_setup *what);
 int pyns_task_set_up(struct trace *trace, unsigned int flags,
                      const struct pyns_setup *what, int offsets);

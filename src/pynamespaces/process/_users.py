@@ -41,13 +41,18 @@ def _find_id(mnt: Namespace, path: str, name: str | int | None) -> int | None:
         return name
     for line in _lines(mnt, path):
         fields = line.split(":")
-        if fields[0] == name and len(fields) > 2 and fields[2].isdecimal():
-            return int(fields[2])
+        if fields[0] != name or len(fields) < 3 or not fields[2].isdecimal():
+            continue
+        if (number := int(fields[2])) < 2**32 - 1:
+            return number
     raise KeyError(f"{path} of {mnt.id} has no {name!r}")
 
 
 def _lines(mnt: Namespace, path: str) -> list[str]:
-    with mnt._hold() as held:
-        fd = _core.elsewhere.open_file(held, path, os.O_RDONLY, 0)
+    try:
+        with mnt._hold() as held:
+            fd = _core.elsewhere.open_file(held, path, os.O_RDONLY, 0)
+    except FileNotFoundError:
+        return []
     with open(fd, encoding="utf-8", errors="surrogateescape") as file:
         return file.read(_MOST).splitlines()
