@@ -118,6 +118,7 @@ class Spawn(Protocol):
     caps: int
     cap_set: int
     no_new_privs: bool
+    owner: int
     pid: int
     pidfd: int
     program_pidfd: int
@@ -234,6 +235,9 @@ class Lib(Protocol):
     SIGCHLD: int
 
     def pyns_own_namespace(self, nstype: int, for_children: int, /) -> int: ...
+    def pyns_is_current(
+        self, nstype: int, for_children: int, dev: int, ino: int, /
+    ) -> int: ...
     def pyns_enter(self, target: Target, /) -> int: ...
     def pyns_enter_all(
         self,

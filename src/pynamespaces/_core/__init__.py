@@ -77,13 +77,13 @@ def load_all() -> None:
 
 def import_later(name: str) -> ModuleType:
     """Import a module of this package, unless that could run a target's code."""
-    if name not in sys.modules:
-        if _is_sealed:
-            raise ImportError(
-                f"{name} could not be imported before a thread entered a mount "
-                "namespace, and is not looked for since"
-            )
-        __import__(name)
+    if _is_sealed and name not in sys.modules:
+        raise ImportError(
+            f"{name} could not be imported before a thread entered a mount "
+            "namespace, and is not looked for since"
+        )
+    # Another thread may still be importing it: this waits.
+    __import__(name)
     return sys.modules[name]
 
 

@@ -82,7 +82,7 @@ class Program(NamedTuple):
     files: Texts
     """Tried one after the other."""
 
-    env: Texts | None
+    env: Texts
     cwd: bytes | None
     stdio: tuple[int, int, int, int, int, int]
     """For stdin, stdout and stderr: which end to read from, and which to write to."""

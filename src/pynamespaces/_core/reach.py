@@ -42,19 +42,21 @@ def identify(fd: int) -> tuple[Target, NamespaceId]:
 
 def open_current(type: NamespaceType, *, for_children: bool = False) -> int:
     """Open a namespace of the calling thread, or the one its children will have."""
-    name = f"{type}_for_children" if for_children else type
-    path = _proc.namespace_path("thread-self", name)
     result = lib.pyns_own_namespace(type.flag, for_children)
-    return check(result, "open", (type,), path)
+    return _checked_own(result, type, for_children=for_children)
+
+
+def _checked_own(result: int, type: NamespaceType, *, for_children: bool) -> int:
+    name = f"{type}_for_children" if for_children else type
+    return check(result, "open", (type,), _proc.namespace_path("thread-self", name))
 
 
 def is_current(identity: NamespaceId, *, for_children: bool = False) -> bool:
     """Return whether the calling thread is in a namespace, or its children will be."""
-    now = open_current(identity.type, for_children=for_children)
-    try:
-        return identify(now)[1] == identity
-    finally:
-        os.close(now)
+    result = lib.pyns_is_current(
+        identity.type.flag, for_children, identity.dev, identity.ino
+    )
+    return bool(_checked_own(result, identity.type, for_children=for_children))
 
 
 def pin_process(pid: int) -> int:

@@ -27,9 +27,8 @@ def write_program(spawn: Spawn, program: Program) -> list[object]:
     spawn.arg_count = program.args.number
     spawn.files = _kept_text(program.files.text, kept)
     spawn.file_count = program.files.number
-    if program.env is not None:
-        spawn.env = _kept_text(program.env.text, kept)
-        spawn.env_count = program.env.number
+    spawn.env = _kept_text(program.env.text, kept)
+    spawn.env_count = program.env.number
     if program.cwd is not None:
         spawn.cwd = _kept_text(program.cwd, kept)
     spawn.stdio = program.stdio

@@ -131,7 +131,7 @@ struct pyns_spawn {
     const char *args;
     int arg_count;
     const char *env;
-    int env_count;        /* -1: the caller's own */
+    int env_count;
     const char *files;    /* to be tried one after the other */
     int file_count;
     const char *cwd;
@@ -151,6 +151,7 @@ struct pyns_spawn {
     uint64_t cap_set;
     int no_new_privs;
     /* what became of it */
+    int owner;            /* the process that it belongs to */
     int pid;              /* the child to wait for: the program or its init */
     int pidfd;
     int program_pidfd;    /* with an init: the program's */
@@ -170,6 +171,7 @@ struct pyns_inhabitant {
 
 /* thread.c: the calling thread, its own namespaces, its stack of entries */
 int pyns_own_namespace(int nstype, int for_children);
+int pyns_is_current(int nstype, int for_children, uint64_t dev, uint64_t ino);
 int pyns_enter(struct pyns_target *target);
 int pyns_enter_all(uintptr_t owner, struct pyns_target **targets, int count,
                    int unshare_fs);

@@ -13,8 +13,6 @@
 #define KERNEL_SIGSET_SIZE (64 / 8)
 #define LAST_SIGNAL 64
 
-extern char **environ;
-
 static void at(struct room *room, int step) {
     pyns_at(&room->trace, step, 0);
 }
@@ -259,9 +257,8 @@ static int set_power_and_place(struct room *room) {
 /* As execvpe(3): what is there, but cannot be executed, is told before what is not. */
 static int execute(struct room *room) {
     int told = 0, last = -ENOENT;
-    char **env = room->envp ? room->envp : environ;
     for (int i = 0; i < room->plan.file_count; i++) {
-        execve(room->files[i], room->argv, env);
+        execve(room->files[i], room->argv, room->envp);
         last = -errno;
         if (last != -ENOENT && last != -ENOTDIR && !told)
             told = last;

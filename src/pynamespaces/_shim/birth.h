@@ -81,7 +81,7 @@ struct room {
 /* room.c */
 struct room *pyns_make_room(const struct pyns_spawn *spawn);
 void pyns_free_room(struct room *room);
-void pyns_let_go_of_memory(const struct room *room);
+int pyns_let_go_of_memory(const struct room *room);
 void *pyns_stack_of(struct room *room, enum role role);
 
 /* collect.c: in the caller */

@@ -15,13 +15,16 @@ long pyns_wait_for(int pidfd, int pid, siginfo_t *info, unsigned int options) {
     return syscall(SYS_waitid, type, id, info, options, NULL);
 }
 
-/* By its pidfd, or where there is none, by an id that is surely still its own. */
+/* By its pidfd, or where there is none, by its id, if a child of ours has it. */
 static void kill_and_reap(int pidfd, int pid) {
     siginfo_t info;
+    unsigned int look = WEXITED | WNOHANG | WNOWAIT | __WALL;
+    long told = -1;
     if (pidfd >= 0)
-        syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
+        told = PYNS_RESULT(syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0));
     /* Old seccomp filters know no pidfds. */
-    if (pid > 0 && (pidfd < 0 || errno == ENOSYS))
+    if (pid > 0 && (pidfd < 0 || told == -ENOSYS) &&
+        pyns_wait_for(-1, pid, &info, look) == 0)
         kill(pid, SIGKILL);
     if (pidfd >= 0 || pid > 0)
         while (pyns_wait_for(pidfd, pid, &info, WEXITED | __WALL) < 0 && errno == EINTR)
@@ -36,9 +39,9 @@ int pyns_died_before_execve(int pidfd) {
     return pyns_wait_for(pidfd, 0, &info, options) == 0 && info.si_pid != 0;
 }
 
-/* Take over one handle, with the id that its sender has here. 1: done; 0: there is none;
- * or -errno. */
-static int take_handle(int inbox, char wanted, int *handle, int *pid) {
+/* Take over one handle, with the id that its sender has here. Return its tag; 0: there is
+ * none; or -errno. */
+static int take_handle(int inbox, int *handle, int *pid) {
     union {
         struct cmsghdr head;
         char space[CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(struct ucred))];
@@ -49,8 +52,8 @@ static int take_handle(int inbox, char wanted, int *handle, int *pid) {
                              .msg_iovlen = 1,
                              .msg_control = &control,
                              .msg_controllen = sizeof(control)};
-    ssize_t length = recvmsg(inbox, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-    if (length <= 0)
+    *handle = -1;
+    if (recvmsg(inbox, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT) <= 0)
         return 0;
     struct cmsghdr *head = CMSG_FIRSTHDR(&message);
     for (; head; head = CMSG_NXTHDR(&message, head)) {
@@ -62,22 +65,42 @@ static int take_handle(int inbox, char wanted, int *handle, int *pid) {
             *pid = sender.pid;
         }
     }
-    if (tag != wanted)
-        return -EPROTO;
-    return *handle < 0 ? -EMFILE : 1;
+    return tag;
 }
 
-/* Take over what the children have sent, in the order in which they do. What an init
- * sends after it is for later, and comes from where others may have power over it. */
+/* Take over what the children have sent, each once and in the order in which they do. What
+ * an init sends after it is for later, and comes from where others may have power over it.
+ * 1: all is there; 0: not; or -errno. */
 int pyns_take_handles(struct pyns_spawn *spawn, int *guard_pid) {
     const struct room *room = spawn->room;
-    int ignored = 0, result = 1;
-    if (spawn->guard >= 0)
-        result = take_handle(room->inbox, 'g', &spawn->guard_pidfd, guard_pid);
-    if (result > 0)
-        result = take_handle(room->inbox, 'c', &spawn->pidfd, &spawn->pid);
-    if (result > 0 && spawn->init >= 0)
-        result = take_handle(room->inbox, 'p', &spawn->program_pidfd, &ignored);
+    const char order[] = {'g', 'c', 'p'};
+    int *handles[] = {&spawn->guard_pidfd, &spawn->pidfd, &spawn->program_pidfd};
+    const int wanted[] = {spawn->guard >= 0, 1, spawn->init >= 0};
+    int pids[3] = {0}, result = 1, next = 0;
+    int missing = wanted[0] + wanted[1] + wanted[2];
+    for (int left = missing; left > 0; left--) {
+        int handle, pid = 0;
+        int tag = take_handle(room->inbox, &handle, &pid);
+        /* Who was killed has sent nothing; the next may have. */
+        int i = next;
+        while (i < 3 && (!wanted[i] || order[i] != tag))
+            i++;
+        if (i == 3) {
+            pyns_close(handle);
+            break;
+        }
+        *handles[i] = handle;
+        pids[i] = pid;
+        next = i + 1;
+        missing--;
+        if (handle < 0)
+            result = -EMFILE;
+    }
+    if (missing > 0 && result > 0)
+        result = 0;
+    *guard_pid = pids[0];
+    if (pids[1] > 0)
+        spawn->pid = pids[1];
     return result;
 }
 
@@ -105,9 +128,9 @@ void pyns_leave_room(struct pyns_spawn *spawn) {
 /* A record of nothing yet. */
 int pyns_spawn_clear(struct pyns_spawn *spawn) {
     *spawn = (struct pyns_spawn){
-        .userns = -1, .timens = -1, .cgroup = -1, .resident = -1, .init = -1,
+        .owner = getpid(), .userns = -1, .timens = -1, .cgroup = -1, .resident = -1, .init = -1,
         .guard = -1, .at_home = -1,
-        .env_count = -1, .group_count = -1, .umask = -1, .process_group = -1,
+        .group_count = -1, .umask = -1, .process_group = -1,
         .pidfd = -1, .program_pidfd = -1, .channel = -1, .guard_pidfd = -1,
     };
     return 0;
@@ -126,11 +149,27 @@ static int close_all(struct pyns_spawn *spawn) {
     return 0;
 }
 
+/* In a child that has been forked since, it is the parent's. */
+static int is_inherited(const struct pyns_spawn *spawn) {
+    return spawn->owner != getpid();
+}
+
+static int forget(struct pyns_spawn *spawn) {
+    struct room *room = spawn->room;
+    if (room) {
+        room->is_hiding = 0; /* put right after the fork */
+        pyns_leave_room(spawn);
+    }
+    return close_all(spawn);
+}
+
 /* Kill and reap what has been started, and close and free what belongs to it; twice is
  * allowed. */
 int pyns_spawn_abandon(struct pyns_spawn *spawn) {
     struct room *room = spawn->room;
     int guard_pid = 0;
+    if (is_inherited(spawn))
+        return forget(spawn);
     if (room && room->in_two_steps) {
         /* It first, since it might give birth to another meanwhile. */
         kill_and_reap(room->stage_pidfd, room->stage);
@@ -148,7 +187,8 @@ int pyns_spawn_abandon(struct pyns_spawn *spawn) {
 
 /* When the record goes. */
 int pyns_spawn_drop(struct pyns_spawn *spawn) {
-    return spawn->adopted ? close_all(spawn) : pyns_spawn_abandon(spawn);
+    return spawn->adopted && !is_inherited(spawn) ? close_all(spawn)
+                                                  : pyns_spawn_abandon(spawn);
 }
 
 /* What an init has said of how its program ended: a wait status. */
@@ -160,7 +200,8 @@ int pyns_read_status(int channel) {
 
 /* End and reap a guard; it would end by itself now, but nobody should wait for that. */
 int pyns_end_guard(struct pyns_spawn *spawn) {
-    kill_and_reap(spawn->guard_pidfd, 0);
+    if (!is_inherited(spawn))
+        kill_and_reap(spawn->guard_pidfd, 0);
     pyns_close_and_forget(&spawn->guard_pidfd);
     return 0;
 }

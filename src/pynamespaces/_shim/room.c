@@ -9,14 +9,19 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-extern char **environ;
-
 _Static_assert(sizeof(struct room) <= TASK_ERRAND, "the stacks are behind it");
 
-#define PAGE 4096UL
 /* Around errno and the record that the C library has of the thread. */
-#define BELOW_THREAD (4 * PAGE)
-#define ABOVE_THREAD (4 * PAGE)
+#define BELOW_THREAD 16384
+#define ABOVE_THREAD 16384
+
+/* Where glibc has the area that the kernel writes to (rseq(2)), from the thread's record. */
+extern const ptrdiff_t __rseq_offset __attribute__((weak));
+#define RSEQ_SIZE 256
+
+static uintptr_t page_size(void) {
+    return (uintptr_t)sysconf(_SC_PAGESIZE);
+}
 
 void *pyns_stack_of(struct room *room, enum role role) {
     return (char *)room + TASK_ERRAND + (size_t)role * ROLE_STACK;
@@ -54,21 +59,6 @@ static char **take_list(struct arena *arena, const char *text, int count) {
     return list;
 }
 
-static char **take_environment(struct arena *arena) {
-    int count = 0;
-    while (environ && environ[count])
-        count++;
-    char **list = take(arena, NULL, ((size_t)count + 1) * sizeof(*list));
-    for (int i = 0; i < count; i++) {
-        char *copy = take(arena, environ[i], strlen(environ[i]) + 1);
-        if (list)
-            list[i] = copy;
-    }
-    if (list)
-        list[count] = NULL;
-    return list;
-}
-
 static int most_kept(const struct pyns_spawn *spawn) {
     return 3 + 6 + spawn->keep_count + spawn->join_count + 16;
 }
@@ -78,10 +68,7 @@ static void put(struct arena *arena, struct room *room, const struct pyns_spawn 
     room->gaps = take(arena, NULL, (gaps + 1) * sizeof(*room->gaps));
     room->argv = take_list(arena, spawn->args, spawn->arg_count);
     room->files = take_list(arena, spawn->files, spawn->file_count);
-    if (spawn->env_count >= 0)
-        room->envp = take_list(arena, spawn->env, spawn->env_count);
-    else if (spawn->apart)
-        room->envp = take_environment(arena);
+    room->envp = take_list(arena, spawn->env, spawn->env_count);
     if (spawn->cwd)
         room->plan.cwd = take(arena, spawn->cwd, strlen(spawn->cwd) + 1);
     if (spawn->keep_count > 0)
@@ -102,10 +89,12 @@ struct census {
 };
 
 static void keep(struct census *census, uintptr_t start, uintptr_t end) {
+    uintptr_t mask = page_size() - 1;
+    start &= ~mask;
+    end = (end + mask) & ~mask;
     if (census->taken && census->count < census->capacity)
-        census->taken[census->count] = (struct gap){
-            .start = (char *)(start & ~(PAGE - 1)),
-            .length = ((end + PAGE - 1) & ~(PAGE - 1)) - (start & ~(PAGE - 1))};
+        census->taken[census->count] =
+            (struct gap){.start = (char *)start, .length = end - start};
     census->count++;
 }
 
@@ -143,6 +132,11 @@ static void list_what_stays(const struct room *room, struct census *census) {
     uintptr_t high = thread < error ? error : thread;
     keep(census, (uintptr_t)room, (uintptr_t)room + room->size);
     keep(census, low - BELOW_THREAD, high + ABOVE_THREAD);
+    if (&__rseq_offset) {
+        uintptr_t area =
+            (uintptr_t)__builtin_thread_pointer() + (uintptr_t)__rseq_offset;
+        keep(census, area, area + RSEQ_SIZE);
+    }
     dl_iterate_phdr(keep_object, census);
     if (census->count > census->capacity)
         census->count = census->capacity;
@@ -178,19 +172,41 @@ static int is_watched_by_sanitizer(void) {
 #endif
 }
 
+/* The kernel refuses a range whole for one page that may not go (mseal(2)): then the rest
+ * of it goes in parts. Return how many pages stay. */
+static size_t unmap(char *start, size_t length, int *tries) {
+    size_t page = page_size();
+    if (length == 0 || munmap(start, length) == 0)
+        return 0;
+    if (length <= page || --*tries <= 0)
+        return length / page;
+    size_t half = length / 2 / page * page;
+    return unmap(start, half, tries) + unmap(start + half, length - half, tries);
+}
+
+#define MOST_PAGES 64
+#define MOST_TRIES 4096
+
 /* In the child, on its stack in the room. */
-void pyns_let_go_of_memory(const struct room *room) {
+int pyns_let_go_of_memory(const struct room *room) {
     if (is_watched_by_sanitizer())
-        return;
+        return 0;
+    int tries = MOST_TRIES;
+    size_t stay = 0;
     for (size_t i = 0; i < room->gap_count; i++)
-        munmap(room->gaps[i].start, room->gaps[i].length);
+        stay += unmap(room->gaps[i].start, room->gaps[i].length, &tries);
     /* And from the last on up to where addresses end, wherever that is. */
     uintptr_t last = (uintptr_t)room->gaps[room->gap_count].start;
-    for (int bits = 57; bits >= 36; bits--) {
-        uintptr_t end = ((uintptr_t)1 << bits) - PAGE;
-        if (end > last && munmap((void *)last, end - last) == 0)
-            return;
+    int bits = 57, result = -1;
+    for (; bits >= 36 && result < 0; bits--) {
+        uintptr_t end = ((uintptr_t)1 << bits) - page_size();
+        result = end > last ? munmap((void *)last, end - last) : -1;
+        if (result < 0 && errno == EPERM) { /* sealed, and within what there is */
+            stay += unmap((char *)last, end - last, &tries);
+            result = 0;
+        }
     }
+    return stay > MOST_PAGES ? -EPERM : 0;
 }
 
 /* --- the room --------------------------------------------------------------------- */
@@ -202,7 +218,8 @@ struct room *pyns_make_room(const struct pyns_spawn *spawn) {
     size_t gaps = spawn->apart ? count_objects() : 0;
     put(&arena, &measured, spawn, gaps);
     size_t before = TASK_ERRAND + ROLES * ROLE_STACK;
-    size_t size = (before + arena.used + 64 + PAGE - 1) & ~(PAGE - 1);
+    size_t mask = page_size() - 1;
+    size_t size = (before + arena.used + 64 + mask) & ~mask;
     int sharing = spawn->apart ? MAP_SHARED : MAP_PRIVATE;
     struct room *room = mmap(NULL, size, PROT_READ | PROT_WRITE,
                              sharing | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);

@@ -1,11 +1,12 @@
 /* Starting a program: the settler, born where only a child can be, and the residents.
  *
  * The settler is a child of the caller's (CLONE_PARENT), and becomes the program or its
- * init. Each child hands over its own pidfd, since nobody else can be sure of its id. */
+ * init. It hands over its own pidfd, since nobody else can be sure of its id. */
 #include "birth.h"
 
 #include <linux/futex.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
@@ -37,6 +38,8 @@ static int hand_over_self(int channel, char tag, int watch) {
     int result = hand_over(channel, tag, self);
     if (result == 0 && watch >= 0)
         result = hand_over(watch, tag, self);
+    if (result == -EPIPE || result == -ECONNRESET) /* who was to have it has been killed */
+        result = -ECANCELED;
     pyns_close(self);
     return result;
 }
@@ -180,6 +183,13 @@ static int go_on_as_init(struct room *room) {
         return pid;
     const int numbers[] = {room->channel, pid, room->start[1]};
     int result = hand_over(room->channel, 'p', pidfd);
+    /* Or the program could have it do what it may not do itself. */
+    if (result == 0 && room->plan.no_new_privs) {
+        pyns_at(&room->trace, PYNS_STEP_NO_NEW_PRIVS, 0);
+        result = PYNS_RESULT(prctl(PR_SET_NO_NEW_PRIVS, 1UL, 0UL, 0UL, 0UL));
+    }
+    if (result == 0)
+        pyns_at(&room->trace, PYNS_STEP_INIT, CLONE_NEWPID);
     /* Not before the program was born, which is to have neither. */
     if (result == 0)
         result = let_pass(room->channel);

@@ -114,7 +114,8 @@ static int bear_stage(struct pyns_spawn *spawn) {
     int pidfd = -1;
     struct birth birth = {
         .flags = spawn->apart ? 0 : CLONE_VM | CLONE_VFORK,
-        .cgroup = spawn->cgroup,
+        /* Else the guard would be in there too. */
+        .cgroup = spawn->guard >= 0 ? -1 : spawn->cgroup,
         .pidfd = &pidfd,
         .stack = pyns_stack_of(room, ROLE_STAGE),
         .stack_size = ROLE_STACK,
@@ -127,16 +128,16 @@ static int bear_stage(struct pyns_spawn *spawn) {
     if (pid == 0) {
         pyns_at(&room->trace, PYNS_STEP_CLONE, 0);
         pid = pyns_bear(&birth);
-    }
-    /* A filter's word: the kernel refuses no such child as this for want of power. */
-    if (pid == -ENOSYS || (pid == -EPERM && room->trace.step == PYNS_STEP_CLONE)) {
-        room->has_clone3 = 0;
-        pid = pyns_bear_old(&birth);
+        /* EPERM is a filter's: the kernel refuses no such child for want of power. */
+        if (pid == -ENOSYS || pid == -EPERM) {
+            room->has_clone3 = 0;
+            pid = pyns_bear_old(&birth);
+        }
     }
     leave_home(children);
     pyns_restore_signals(room->signals);
     if (pid < 0) {
-        if (room->has_clone3 && spawn->cgroup >= 0 && is_of_cgroup(-pid) &&
+        if (room->has_clone3 && birth.cgroup >= 0 && is_of_cgroup(-pid) &&
             room->trace.step == PYNS_STEP_CLONE)
             pyns_at(&room->trace, PYNS_STEP_CGROUP, 0);
         return pid;

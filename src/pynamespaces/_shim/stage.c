@@ -105,9 +105,10 @@ static int make_fresh(struct room *room) {
  * where it goes, and have power over it. */
 static int retreat(struct room *room) {
     const struct pyns_spawn *plan = &room->plan;
-    pyns_let_go_of_memory(room);
-    if (!plan->close_fds)
-        return 0; /* The program is to have them. */
+    pyns_at(&room->trace, PYNS_STEP_CLONE, 0);
+    int result = pyns_let_go_of_memory(room);
+    if (result < 0 || !plan->close_fds)
+        return result; /* The program is to have them. */
     int *kept = room->kept, count = 0;
     for (int fd = 0; fd < 3; fd++)
         kept[count++] = fd;
@@ -162,7 +163,7 @@ static int prepare(struct room *room) {
         result = retreat(room);
     if (result == 0 && plan->guard >= 0)
         result = pyns_start_guard(room);
-    if (result == 0 && plan->cgroup >= 0 && !room->has_clone3)
+    if (result == 0 && plan->cgroup >= 0 && (!room->has_clone3 || plan->guard >= 0))
         result = enter_cgroup(room);
     if (result == 0)
         result = join_all(room);

@@ -83,7 +83,7 @@ class Hooked(subprocess.Popen[AnyStr]):
         program = plan.Program(
             args=_texts(words),
             files=_candidates(name, env),
-            env=None if env is None else _environment(env),
+            env=_own_environment() if env is None else _environment(env),
             cwd=None if cwd is None else _texts([cwd]).text,
             stdio=stdio,
             close_fds=close_fds,
@@ -142,6 +142,12 @@ def _candidates(
         return _texts([file])
     folders = os.get_exec_path(cast("Mapping[str, str] | None", env))
     return _texts([f"{folder}/{file}" if folder else file for folder in folders])
+
+
+def _own_environment() -> plan.Texts:
+    """Copy it now: while the child is started, other threads may change it."""
+    entries = [name + b"=" + value for name, value in os.environb.items()]
+    return plan.Texts(b"\0".join(entries), len(entries))
 
 
 def _environment(

@@ -72,8 +72,8 @@ class Popen(Hooked[AnyStr]):
         cgroup: A directory of cgroup v2, as a path or a descriptor: it starts in there.
 
         caps: Which capabilities it has, whatever its user: ``"keep"``, all that its
-            starter has there; ``"drop"``, none; or only those of a list of names. Other
-            than those, it and its children can never have any. See
+            starter has there; ``"drop"``, none; or only those of a list of names. With
+            the last two, it and its children can never have others. See
             :manpage:`capabilities(7)`.
 
         no_new_privs: Let it gain nothing by set-user-ID programs and the like; see
