@@ -1,0 +1,196 @@
+"""What others may do to the children that come before a program, and what they keep."""
+
+import os
+import signal
+import subprocess
+import tempfile
+import threading
+
+import pytest
+from provoking import need_own_user
+from starting import POWER, Options
+from support import missing, program, run_python
+
+from pynamespaces import run
+
+SLOWLY = 300
+"""How long each execution of a program is held up, in milliseconds."""
+
+HEAD = """
+import errno, os, signal, sys, threading, time
+from pynamespaces import Namespace, Popen, SpawnError, run, unshare
+
+main = threading.get_native_id()
+# From its first use on, the library keeps a pidfd of each thread.
+Namespace.current("net").close()
+
+def children():
+    with open(f"/proc/self/task/{main}/children") as file:
+        return [int(pid) for pid in file.read().split()]
+
+def when(count, act):
+    def look():
+        while len(found := children()) < count:
+            time.sleep(0.001)
+        act(found)
+    thread = threading.Thread(target=look, daemon=True)
+    thread.start()
+    return thread
+
+def refused(**options):
+    before = set(os.listdir("/proc/self/fd"))
+    try:
+        Popen(["touch", sys.argv[1]], **options)
+    except SpawnError as error:
+        assert error.errno == errno.ECANCELED, error
+    else:
+        raise AssertionError("it was started")
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | 0x40000000)
+    except ChildProcessError:
+        pass
+    else:
+        raise AssertionError("a child was left")
+    left = set(os.listdir("/proc/self/fd")) - before
+    assert not left, {os.readlink(f"/proc/self/fd/{fd}") for fd in left}
+    assert not os.path.exists(sys.argv[1])
+"""
+
+KILLED = """
+options, number = eval(sys.argv[2]), int(sys.argv[3])
+thread = when(number + 1, lambda found: os.kill(found[number], int(sys.argv[4])))
+refused(**options)
+thread.join()
+"""
+
+MEMORY = """
+memory = bytearray(64 << 20)
+memory[::4096] = b"x" * (len(memory) // 4096)
+seen = []
+
+def look(found):
+    with open(f"/proc/{found[-1]}/status") as file:
+        seen.extend(line for line in file if line.startswith("VmRSS"))
+
+thread = when(2, look)
+there = Namespace.from_pid(int(sys.argv[2]), "pid")
+assert run(["true"], join=there).returncode == 0
+thread.join()
+assert 0 < int(seen[0].split()[1]) < 32 << 10, seen
+"""
+
+
+def slowly(code: str, *args: str) -> None:
+    """Run code in a process whose children take long to execute something."""
+    with tempfile.TemporaryDirectory() as folder:
+        strace = [program("strace"), "-fqq", "-o", f"{folder}/log"]
+        strace += ["-e", "trace=execve,execveat"]
+        strace += ["-e", f"inject=execve,execveat:delay_enter={1000 * SLOWLY}:when=1"]
+        done = run_python(HEAD + code, f"{folder}/marker", *args, prefix=strace,
+                          check=False)  # fmt: skip
+    if "ptrace" in done.stderr:
+        missing("strace", done.stderr)
+    assert done.returncode == 0, done.stderr
+
+
+COPY, SHARING = Options(new="uts", user=0), Options(new=("user", "pid"), init=False)
+
+
+@pytest.mark.parametrize("number", [0, 1], ids=["stage", "settler"])
+@pytest.mark.parametrize(
+    ("options", "signo"),
+    [
+        pytest.param(COPY, signal.SIGKILL, marks=POWER, id="killed-copy"),
+        # Who shares memory would hold up its caller, until it goes on.
+        pytest.param(COPY, signal.SIGSTOP, marks=POWER, id="stopped-copy"),
+        pytest.param(SHARING, signal.SIGKILL, id="killed-sharing"),
+    ],
+)
+def test_disturbed(options: Options, signo: int, number: int) -> None:
+    """A child that is killed, or stopped with memory of its own, is an error."""
+    need_own_user()
+    slowly(KILLED, repr(dict(options)), str(number), str(int(signo)))
+
+
+@POWER
+def test_memory_is_let_go_of() -> None:
+    """A child that others may look into has let go of its caller's memory."""
+    command = ["unshare", "--pid", "--fork", "cat"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as other:
+        children = f"/proc/{other.pid}/task/{other.pid}/children"
+        inside = ""
+        while not inside:
+            with open(children, encoding="ascii") as file:
+                inside = file.read().strip()
+        slowly(MEMORY, inside)
+        assert other.stdin
+        other.stdin.close()
+
+
+FORKS = """
+import os, signal, sys
+from pynamespaces import run
+
+def fork(*_):
+    if (pid := os.fork()) == 0:
+        sys.exit()
+    os.waitpid(pid, 0)
+
+signal.signal(signal.SIGALRM, fork)
+signal.setitimer(signal.ITIMER_REAL, 0.1)
+assert run(["sh", "-c", "sleep 0.3; exit 5"], new=("user", "uts")).returncode == 5
+"""
+
+
+def test_forked_meanwhile() -> None:
+    """A child that a signal handler forks, and that ends, ends no program of ours."""
+    need_own_user()
+    assert run_python(FORKS).returncode == 0
+
+
+def test_environment_changes_meanwhile() -> None:
+    """Other threads may change the environment while programs are started."""
+    need_own_user()
+    over = threading.Event()
+
+    def change() -> None:
+        number = 0
+        while not over.is_set():
+            os.environ[f"PYNAMESPACES_TEST_{number % 50}"] = "x" * (number % 3000)
+            number += 1
+
+    thread = threading.Thread(target=change)
+    thread.start()
+    try:
+        for _ in range(30):
+            assert run(["true"], new="user", user=0).returncode == 0
+    finally:
+        over.set()
+        thread.join()
+        for number in range(50):
+            os.environ.pop(f"PYNAMESPACES_TEST_{number}", None)
+
+
+FIRST = """
+import threading
+import pynamespaces
+
+def use():
+    barrier.wait()
+    pynamespaces.run(["true"], new=("user", "uts"), check=True)
+    done.append(True)
+
+barrier, done = threading.Barrier(4), []
+threads = [threading.Thread(target=use) for _ in range(4)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+assert len(done) == 4
+"""
+
+
+def test_first_use_by_threads() -> None:
+    """Threads that are the first to start programs do not see half a module."""
+    need_own_user()
+    assert run_python(FIRST).returncode == 0
