@@ -133,7 +133,7 @@ _INTO = "clone3(CLONE_INTO_CGROUP)"
 
 STARTING = [
     Case("cgroup-power", child(_into_cgroup_of_others), SpawnError, errno.EACCES,
-         _INTO, (), "may not write to cgroup.procs"),
+         _INTO, (), "may not write to cgroup.procs", None, ("root", "plain")),
     Case("cgroup-gone", child(_into_removed_cgroup), SpawnError, errno.ENOENT, _INTO,
          (), "no such cgroup", None, ("root",)),
     Case("cgroup-directory", child(lambda: run(_EMPTY, cgroup="/etc/passwd")),
@@ -153,7 +153,7 @@ STARTING = [
          errno.EINVAL, "setresuid", (), "does not map the id", "uid_map",
          own_user=True),
     Case("id-power", child(_as_another_user), SpawnError,
-         errno.EPERM, "setresuid", (), "CAP_SETUID"),
+         errno.EPERM, "setresuid", (), "CAP_SETUID", None, ("root", "plain")),
     Case("caps-power", child(_with_capabilities),
          SpawnError, errno.EPERM, "capset", (), "CAP_SETPCAP"),
     Case("program-missing", child(lambda: run(["/nonexistent"], join=[])), SpawnError,
