@@ -22,8 +22,11 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "tier(*names): the test runs only as one of plain, userns, root"
     )
-    # Under nohup(1) it is ignored, which programs inherit.
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    # What starts the tests may have them ignored, as nohup(1) and a shell's "&" do, and
+    # programs inherit that.
+    for signo in (signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM):
+        signal.signal(signo, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_report_header() -> str:
