@@ -37,7 +37,8 @@ static int has_handler(int number) {
     return action.handler != SIG_DFL && action.handler != SIG_IGN;
 }
 
-/* No handler of the caller's may run here, not in the moment before execve(2) either. */
+/* No handler of the caller's may run here, not in the moment before execve(2) either.
+ * */
 static void set_signals(struct room *room) {
     for (int number = 1; !room->has_clone3 && number <= LAST_SIGNAL; number++)
         if (has_handler(number))
@@ -109,16 +110,16 @@ static int set_descriptors(const struct pyns_spawn *plan) {
 
 /* --- ids and capabilities --------------------------------------------------------- */
 
-/* So that none of the caller's groups are taken along to where they mean others. Who may
- * not drop them, here or there, could not have gained anything by them. */
+/* So that none of the caller's groups are taken along to where they mean others. Who
+ * may not drop them, here or there, could not have gained anything by them. */
 int pyns_drop_groups(struct room *room) {
     at(room, PYNS_STEP_GROUPS);
     int result = PYNS_RESULT(syscall(SYS_setgroups, 0UL, NULL));
     return result < 0 && result != -EPERM ? result : 0;
 }
 
-/* Who may look into a process whose ids change is up to fs.suid_dumpable. It has memory of
- * its own, or ids would not change. */
+/* Who may look into a process whose ids change is up to fs.suid_dumpable. It has memory
+ * of its own, or ids would not change. */
 static int set_gid(struct room *room, unsigned int gid) {
     at(room, PYNS_STEP_GID);
     int result = PYNS_RESULT(syscall(SYS_setresgid, gid, gid, gid));
@@ -133,8 +134,9 @@ static int set_uid(struct room *room, unsigned int uid) {
     return result;
 }
 
-/* Where 0 is not mapped, who it is must be: else the program had the caller's own id, with
- * what that may do outside. Who is nobody here may at most become the one there is. */
+/* Where 0 is not mapped, who it is must be: else the program had the caller's own id,
+ * with what that may do outside. Who is nobody here may at most become the one there
+ * is. */
 int pyns_become_root(struct room *room) {
     const struct pyns_spawn *plan = &room->plan;
     int result = set_gid(room, 0);
@@ -223,8 +225,8 @@ static int set_groups_of_processes(const struct pyns_spawn *plan) {
     return 0;
 }
 
-/* The directory is looked up with the rights of before, as subprocess does, or else with
- * those of the user that the program runs as. */
+/* The directory is looked up with the rights of before, as subprocess does, or else
+ * with those of the user that the program runs as. */
 static int set_power_and_place(struct room *room) {
     const struct pyns_spawn *plan = &room->plan;
     at(room, PYNS_STEP_CHDIR);

@@ -39,8 +39,8 @@ int pyns_died_before_execve(int pidfd) {
     return pyns_wait_for(pidfd, 0, &info, options) == 0 && info.si_pid != 0;
 }
 
-/* Take over one handle, with the id that its sender has here. Return its tag; 0: there is
- * none; or -errno. */
+/* Take over one handle, with the id that its sender has here. Return its tag; 0: there
+ * is none; or -errno. */
 static int take_handle(int inbox, int *handle, int *pid) {
     union {
         struct cmsghdr head;
@@ -68,9 +68,9 @@ static int take_handle(int inbox, int *handle, int *pid) {
     return tag;
 }
 
-/* Take over what the children have sent, each once and in the order in which they do. What
- * an init sends after it is for later, and comes from where others may have power over it.
- * 1: all is there; 0: not; or -errno. */
+/* Take over what the children have sent, each once and in the order in which they do.
+ * What an init sends after it is for later, and comes from where others may have power
+ * over it. 1: all is there; 0: not; or -errno. */
 int pyns_take_handles(struct pyns_spawn *spawn, int *guard_pid) {
     const struct room *room = spawn->room;
     const char order[] = {'g', 'c', 'p'};
@@ -104,8 +104,8 @@ int pyns_take_handles(struct pyns_spawn *spawn, int *guard_pid) {
     return result;
 }
 
-/* The ids that the stage knew are this process's own too: not where it was born in another
- * pid namespace. */
+/* The ids that the stage knew are this process's own too: not where it was born in
+ * another pid namespace. */
 int pyns_knows_ids(const struct room *room) {
     return room->stage_self == room->stage_pid;
 }

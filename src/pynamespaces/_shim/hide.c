@@ -1,7 +1,7 @@
-/* Hiding this process's memory while a helper task that shares it is in a user namespace
- * which others of this user's have power over: of an undumpable process the kernel lets
- * only those see the memory who have power outside. Several threads may want that at
- * once; the last puts the flag back. */
+/* Hiding this process's memory while a helper task that shares it is in a user
+ * namespace which others of this user's have power over: of an undumpable process the
+ * kernel lets only those see the memory who have power outside. Several threads may
+ * want that at once; the last puts the flag back. */
 #include "task.h"
 
 #include <sys/prctl.h>
@@ -40,8 +40,9 @@ void pyns_show(void) {
     let_go();
 }
 
-/* The kernel copies the flag before it copies the memory in which `hiding` is, so neither
- * may change during a fork, or the child could not tell whether its flag is as it was. */
+/* The kernel copies the flag before it copies the memory in which `hiding` is, so
+ * neither may change during a fork, or the child could not tell whether its flag is as
+ * it was. */
 void pyns_before_fork(void) {
     take_lock();
 }

@@ -1,10 +1,11 @@
-/* The file that the init and the guard are executed from: resident.c is in this module. */
+/* The file that the init and the guard are executed from: resident.c is in this module.
+ * */
 #include "birth.h"
 
 #include <sys/mman.h>
 
-/* Open the file of the init and the guard, if it is still the one of these numbers, and may
- * be executed. -ESTALE: it is another. */
+/* Open the file of the init and the guard, if it is still the one of these numbers, and
+ * may be executed. -ESTALE: it is another. */
 int pyns_spawn_open(struct pyns_spawn *spawn, const char *path, uint64_t dev,
                     uint64_t ino) {
     struct stat facts;

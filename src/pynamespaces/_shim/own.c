@@ -171,13 +171,16 @@ int pyns_own_namespace(int nstype, int for_children) {
     return pyns_open_own_surely(thread, index, for_children);
 }
 
-/* Whether the calling thread is in a namespace, or (for_children) its children will be. */
+/* Whether the calling thread is in a namespace, or (for_children) its children will be.
+ * */
 int pyns_is_current(int nstype, int for_children, uint64_t dev, uint64_t ino) {
     struct stat facts;
     int fd = pyns_own_namespace(nstype, for_children);
     if (fd < 0)
         return fd;
-    int result = fstat(fd, &facts) < 0 ? -errno : facts.st_dev == dev && facts.st_ino == ino;
+    int result = PYNS_RESULT(fstat(fd, &facts));
+    if (result == 0)
+        result = facts.st_dev == dev && facts.st_ino == ino;
     pyns_close(fd);
     return result;
 }

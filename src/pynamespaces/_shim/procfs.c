@@ -1,6 +1,7 @@
-/* Files of the calling process in /proc, that surely are. Whoever made the mount namespace
- * where it is may have put anything in the place of /proc, or mounted one file of it over
- * another: what would be written to a map could reach any other file of the kernel's. */
+/* Files of the calling process in /proc, that surely are. Whoever made the mount
+ * namespace where it is may have put anything in the place of /proc, or mounted one
+ * file of it over another: what would be written to a map could reach any other file of
+ * the kernel's. */
 #include "task.h"
 
 #define PROC_ROOT_INO 1

@@ -1,7 +1,7 @@
 /* The room of a program's children: their stacks, and copies of all that they need.
  *
- * A child with a copy of the caller's memory lets go of it at once, but for the room, the
- * code, and the page that errno is on. It goes where others may look into it. */
+ * A child with a copy of the caller's memory lets go of it at once, but for the room,
+ * the code, and the page that errno is on. It goes where others may look into it. */
 #include "birth.h"
 
 #include <link.h>
@@ -15,7 +15,8 @@ _Static_assert(sizeof(struct room) <= TASK_ERRAND, "the stacks are behind it");
 #define BELOW_THREAD 16384
 #define ABOVE_THREAD 16384
 
-/* Where glibc has the area that the kernel writes to (rseq(2)), from the thread's record. */
+/* Where glibc has the area that the kernel writes to (rseq(2)), from the thread's
+ * record. */
 extern const ptrdiff_t __rseq_offset __attribute__((weak));
 #define RSEQ_SIZE 256
 
@@ -172,8 +173,8 @@ static int is_watched_by_sanitizer(void) {
 #endif
 }
 
-/* The kernel refuses a range whole for one page that may not go (mseal(2)): then the rest
- * of it goes in parts. Return how many pages stay. */
+/* The kernel refuses a range whole for one page that may not go (mseal(2)): then the
+ * rest of it goes in parts. Return how many pages stay. */
 static size_t unmap(char *start, size_t length, int *tries) {
     size_t page = page_size();
     if (length == 0 || munmap(start, length) == 0)

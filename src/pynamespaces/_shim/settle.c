@@ -38,7 +38,8 @@ static int hand_over_self(int channel, char tag, int watch) {
     int result = hand_over(channel, tag, self);
     if (result == 0 && watch >= 0)
         result = hand_over(watch, tag, self);
-    if (result == -EPIPE || result == -ECONNRESET) /* who was to have it has been killed */
+    /* Who was to have it has been killed. */
+    if (result == -EPIPE || result == -ECONNRESET)
         result = -ECANCELED;
     pyns_close(self);
     return result;
@@ -71,7 +72,8 @@ static void wait_while(int *word) {
         syscall(SYS_futex, word, FUTEX_WAIT, 1, NULL, NULL, 0);
 }
 
-/* --- residents: the init and the guard, of a few pages each ------------------------ */
+/* --- residents: the init and the guard, of a few pages each ------------------------
+ * */
 
 static void write_number(char *text, int number) {
     char digits[12];
@@ -91,7 +93,8 @@ static int execute_resident(struct room *room, int file, const char *name,
     strcpy(room->words[0], name);
     for (int i = 0; i < 3; i++)
         write_number(room->words[i + 1], numbers[i]);
-    char *argv[] = {room->words[0], room->words[1], room->words[2], room->words[3], NULL};
+    char *argv[] = {room->words[0], room->words[1], room->words[2], room->words[3],
+                    NULL};
     char *envp[] = {NULL};
     return PYNS_RESULT(syscall(SYS_execveat, file, "", argv, envp, AT_EMPTY_PATH));
 }
@@ -227,8 +230,8 @@ static int settle(void *argument) {
     return 127;
 }
 
-/* Have it born, and wait until it has become what it is to be. It goes on when told to, so
- * that it is known to the caller by then; and not without the stage, that no program
+/* Have it born, and wait until it has become what it is to be. It goes on when told to,
+ * so that it is known to the caller by then; and not without the stage, that no program
  * begins which nobody waits for. */
 int pyns_bear_settler(struct room *room) {
     pyns_at(&room->trace, PYNS_STEP_CLONE, 0);

@@ -1,4 +1,5 @@
-/* Setting up fresh namespaces: what a helper task does in them, and a program's child. */
+/* Setting up fresh namespaces: what a helper task does in them, and a program's child.
+ * */
 #include "task.h"
 
 /* The kernel takes such a file whole, by one write, or not at all. */
@@ -54,8 +55,8 @@ int pyns_task_open_offsets(struct trace *trace, const struct pyns_setup *what) {
 }
 
 /* Stop mounts from spreading, in the whole tree, although the root may be one that
- * chroot has given: entering one's own mount namespace leads to its top. From there back
- * to where it was. */
+ * chroot has given: entering one's own mount namespace leads to its top. From there
+ * back to where it was. */
 static int make_private_and_return(int own, int root, int cwd) {
     /* Without CAP_SYS_CHROOT it is refused; then there is no chroot either. */
     int moved = PYNS_RESULT(setns(own, CLONE_NEWNS));

@@ -5,9 +5,9 @@
  * waits for the end of the stage, and may handle signals meanwhile. Either way all that
  * is needed is in the room, and the children only read it.
  *
- * The children send no signal before they have executed something, the program or an init
- * or a guard: only then the kernel makes it SIGCHLD. So a child that still has none when
- * it ends has failed. */
+ * The children send no signal before they have executed something, the program or an
+ * init or a guard: only then the kernel makes it SIGCHLD. So a child that still has
+ * none when it ends has failed. */
 #include "birth.h"
 
 #include <poll.h>
@@ -85,8 +85,8 @@ static int open_channel(struct room *room) {
 }
 
 static int is_of_cgroup(int number) {
-    return number == EBADF || number == EACCES || number == ENOENT || number == ENODEV ||
-           number == EOPNOTSUPP || number == EBUSY;
+    return number == EBADF || number == EACCES || number == ENOENT ||
+           number == ENODEV || number == EOPNOTSUPP || number == EBUSY;
 }
 
 /* Between these, children of the calling thread are born where it is itself. */
@@ -172,9 +172,9 @@ static int hide_if_needed(struct pyns_spawn *spawn) {
     return result;
 }
 
-/* Where a child of this thread is born among others in a pid namespace, or the program is
- * to be, they may stop it, and who has power over them, look into it: it gets memory of
- * its own. */
+/* Where a child of this thread is born among others in a pid namespace, or the program
+ * is to be, they may stop it, and who has power over them, look into it: it gets memory
+ * of its own. */
 static int choose_way(struct pyns_spawn *spawn) {
     struct thread *thread = pyns_self();
     if (!thread)
@@ -211,9 +211,9 @@ static int start(struct pyns_spawn *spawn) {
     return result;
 }
 
-/* Start the program, by a record that was cleared before. 0: it has begun, and what is open
- * is the caller's. 1: the caller is to go on with pyns_spawn_wait. Negative: nothing is
- * left of it. */
+/* Start the program, by a record that was cleared before. 0: it has begun, and what is
+ * open is the caller's. 1: the caller is to go on with pyns_spawn_wait. Negative:
+ * nothing is left of it. */
 int pyns_spawn(struct pyns_spawn *spawn) {
     int result = start(spawn);
     if (result < 0) {
@@ -244,8 +244,8 @@ static int is_held_up(const struct room *room) {
            __atomic_load_n(&room->is_settling, __ATOMIC_ACQUIRE);
 }
 
-/* Wait until a child with memory of its own has begun. -EINTR: a signal is to be handled
- * first; then again, or pyns_spawn_abandon. Else as pyns_spawn. */
+/* Wait until a child with memory of its own has begun. -EINTR: a signal is to be
+ * handled first; then again, or pyns_spawn_abandon. Else as pyns_spawn. */
 int pyns_spawn_wait(struct pyns_spawn *spawn) {
     const struct room *room = spawn->room;
     struct pollfd end = {.fd = room->stage_pidfd, .events = POLLIN};

@@ -1,8 +1,9 @@
 /* Starting a program: the stage, where its namespaces are joined and made.
  *
- * Where it then is in the right namespaces itself, it goes on as the program. Into a pid namespace only a child
- * can be born; and a stage that has memory of its own gives way to a child too, so that
- * the caller learns by its end that the program has begun. That is the settler.
+ * Where it then is in the right namespaces itself, it goes on as the program. Into a
+ * pid namespace only a child can be born; and a stage that has memory of its own gives
+ * way to a child too, so that the caller learns by its end that the program has begun.
+ * That is the settler.
  *
  * All share one memory, the caller's or a copy, and the room in it. They allocate
  * nothing, and of the C library call only what is bare of locks. One is at work at a
@@ -101,8 +102,8 @@ static int make_fresh(struct room *room) {
     return result;
 }
 
-/* With memory and descriptors of its own, have none that are worth taking: others may be
- * where it goes, and have power over it. */
+/* With memory and descriptors of its own, have none that are worth taking: others may
+ * be where it goes, and have power over it. */
 static int retreat(struct room *room) {
     const struct pyns_spawn *plan = &room->plan;
     pyns_at(&room->trace, PYNS_STEP_CLONE, 0);
