@@ -4,12 +4,6 @@
  * not be written in C. */
 #include "birth.h"
 
-/* clone_args of linux/sched.h, which old headers lack (CLONE_ARGS_SIZE_VER2). */
-struct clone_arguments {
-    uint64_t flags, pidfd, child_tid, parent_tid, exit_signal;
-    uint64_t stack, stack_size, tls, set_tid, set_tid_size, cgroup;
-};
-
 #if defined(__x86_64__)
 
 /* The child finds entry and argument in registers, since it has nothing on its stack.

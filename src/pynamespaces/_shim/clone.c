@@ -8,12 +8,6 @@
 
 #include <dlfcn.h>
 
-/* clone_args of linux/sched.h, which old headers lack (CLONE_ARGS_SIZE_VER2). */
-struct clone_arguments {
-    uint64_t flags, pidfd, child_tid, parent_tid, exit_signal;
-    uint64_t stack, stack_size, tls, set_tid, set_tid_size, cgroup;
-};
-
 struct fork_protocol {
     int (*ensure)(void);
     void (*release)(int);

@@ -70,6 +70,12 @@ static inline void pyns_close(int fd) {
 #define CLONE_INTO_CGROUP 0x200000000ULL
 #endif
 
+/* clone_args of linux/sched.h, which old headers lack (CLONE_ARGS_SIZE_VER2). */
+struct clone_arguments {
+    uint64_t flags, pidfd, child_tid, parent_tid, exit_signal;
+    uint64_t stack, stack_size, tls, set_tid, set_tid_size, cgroup;
+};
+
 /* Generic numbers: the same on every architecture since Linux 5.1. */
 #ifndef SYS_pidfd_send_signal
 #define SYS_pidfd_send_signal 424
