@@ -13,7 +13,7 @@ from support import missing, program, run_python
 
 from pynamespaces import run
 
-SLOWLY = 300
+SLOWLY = 1000
 """How long each execution of a program is held up, in milliseconds."""
 
 HEAD = """
