@@ -28,8 +28,8 @@ class Popen(Hooked[AnyStr]):
     It is a `subprocess.Popen`, with all of its arguments, methods and attributes, and
     what they look up is looked up inside: *cwd*, the program, user and group ids. The
     calling thread stays where it is. What starting costs does not grow with this
-    process, but where the child must have memory of its own: to join a user or time
-    namespace, or to change ids.
+    process, but where the child must have memory of its own: to join a pid, user or
+    time namespace, or to change ids.
 
     Whatever of this cannot be had is an error before the program runs; it never runs
     with less. See :manpage:`clone(2)`, :manpage:`setns(2)`, :manpage:`execve(2)`.
