@@ -18,7 +18,7 @@ from targets import fresh, holder
 
 from pynamespaces import Namespace, Popen, TypeLike, run
 
-COUNT = int(os.environ.get("PYNAMESPACES_SPAWNS", "300"))
+COUNT = int(os.environ.get("PYNAMESPACES_SPAWNS", "100"))
 ROUNDS = max(COUNT // 30, 3)
 THREADS = 8
 PR_GET_DUMPABLE = 3
