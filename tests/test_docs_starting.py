@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -56,6 +57,7 @@ APART: Final = [
 ]
 
 
+@cache
 def parts_of(page: str) -> dict[str, str]:
     """Return the sections of a page by their titles, each after what comes first."""
     first, *parts = (PAGES / f"{page}.md").read_text().split("\n## ")
@@ -176,6 +178,7 @@ def test_from_a_container_into_the_host() -> None:
 @ROOT
 def test_several_users() -> None:
     """An ordinary user who has subordinate ids has the users that are shown."""
+    parts_of(USER)  # while the file can be read
     ranges = "nobody:100000:65536\n"
     as_nobody(lambda: check_part(USER, "Have several users"), ranges, ranges)
 
