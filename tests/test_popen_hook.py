@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import os
 import subprocess
 from asyncio import base_subprocess
 
@@ -9,7 +10,7 @@ import pytest
 from starting import OURS, Options
 
 from pynamespaces import Popen, run
-from pynamespaces.process import aio
+from pynamespaces.process import _hook, aio
 from pynamespaces.process._hook import Hooked
 
 
@@ -28,6 +29,14 @@ def test_signature() -> None:
     theirs = getattr(subprocess.Popen, "_execute_child")  # noqa: B009 - private
     ours = getattr(Hooked, "_execute_child")  # noqa: B009
     assert parameters(ours) == parameters(theirs)
+
+
+def test_environment() -> None:
+    """What is below ``os.environ`` is what programs get, entry by entry."""
+    entries = [name + b"=" + value for name, value in os.environb.items()]
+    text, number = _hook._own_environment()
+    assert (sorted(text.split(b"\0")), number) == (sorted(entries), len(entries))
+    assert all(isinstance(entry, bytes) for entry in getattr(os.environ, "_data"))  # noqa: B009
 
 
 def test_status_hook() -> None:

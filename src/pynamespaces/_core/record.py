@@ -73,7 +73,8 @@ def write_where(spawn: Spawn, where: Where, stack: ExitStack) -> None:
             spawn.join_types[index], spawn.join_fds[index] = int(type.flag), fd
             joins_user |= type is _T.USER
             joins_time |= type is _T.TIME
-    create.write_setup(spawn.setup, where.plan(here))
+    if _T.NET in here or where.hostname is not None or where.time_offsets is not None:
+        create.write_setup(spawn.setup, where.plan(here))
     if _T.USER in here:
         uids, gids = _maps(where)
         spawn.setup.uid_map = maps.own_line(uids, "uid") or b""

@@ -131,7 +131,7 @@ int pyns_spawn_clear(struct pyns_spawn *spawn) {
         .owner = getpid(), .userns = -1, .timens = -1, .cgroup = -1,
         .resident = -1, .init = -1, .guard = -1, .at_home = -1, .group_count = -1,
         .umask = -1, .process_group = -1, .pidfd = -1, .program_pidfd = -1,
-        .channel = -1, .guard_pidfd = -1,
+        .channel = -1, .guard_pidfd = -1, .setup = {.hostname_length = -1},
     };
     return 0;
 }

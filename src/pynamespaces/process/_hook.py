@@ -146,7 +146,9 @@ def _candidates(
 
 def _own_environment() -> plan.Texts:
     """Copy it now: while the child is started, other threads may change it."""
-    entries = [name + b"=" + value for name, value in os.environb.items()]
+    # The dict of bytes below os.environ: the mapping takes ten times as long.
+    known: Mapping[bytes, bytes] = getattr(os.environ, "_data", os.environb)
+    entries = [*map(b"=".join, known.items())]
     return plan.Texts(b"\0".join(entries), len(entries))
 
 
