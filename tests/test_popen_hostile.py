@@ -8,10 +8,11 @@ import threading
 
 import pytest
 from provoking import need_own_user
+from refusals_of_starting import fresh_cgroups
 from starting import POWER, Options
 from support import missing, program, run_python
 
-from pynamespaces import run
+from pynamespaces import Popen, _proc, run
 
 SLOWLY = 1000
 """How long each execution of a program is held up, in milliseconds."""
@@ -131,7 +132,7 @@ def test_memory_is_let_go_of() -> None:
 
 FORKS = """
 import os, signal, sys
-from pynamespaces import run
+from pynamespaces import Popen, _proc, run
 
 def fork(*_):
     if (pid := os.fork()) == 0:
@@ -196,3 +197,38 @@ def test_first_use_by_threads() -> None:
     """Threads that are the first to start programs do not see half a module."""
     need_own_user()
     assert run_python(FIRST).returncode == 0
+
+
+def guard_of(process: Popen[bytes]) -> int:
+    """Return the id of the guard of a program."""
+    assert process._child is not None
+    number = _proc.pidfd_pid(process._child._spawn.guard_pidfd)
+    assert number is not None
+    return number
+
+
+def test_guard_is_in_no_group_of_ours() -> None:
+    """What is sent to the caller's process group does not reach the guard."""
+    with Popen(["cat"], stdin=subprocess.PIPE, die_with_parent=True) as process:
+        guard = guard_of(process)
+        assert os.getsid(guard) != os.getsid(0)
+        assert os.getpgid(guard) != os.getpgid(0)
+
+
+@pytest.mark.tier("root")
+def test_guard_is_not_in_the_cgroup() -> None:
+    """What is done to the program's cgroup is not done to the guard."""
+    with fresh_cgroups() as folder:
+        options = Options(cgroup=folder, die_with_parent=True)
+        with Popen(["cat"], stdin=subprocess.PIPE, **options) as process:
+            inside = (folder / "cgroup.procs").read_text().split()
+            assert inside == [str(process.pid)] != [str(guard_of(process))]
+
+
+def test_init_gains_nothing_either() -> None:
+    """A program that is to gain nothing cannot do so through its init."""
+    need_own_user()
+    options = Options(new=("user", "pid"), no_new_privs=True)
+    with Popen(["cat"], stdin=subprocess.PIPE, **options) as process:
+        with open(f"/proc/{process.pid}/status", encoding="ascii") as file:
+            assert "NoNewPrivs:\t1\n" in file.read()

@@ -37,8 +37,7 @@ static int has_handler(int number) {
     return action.handler != SIG_DFL && action.handler != SIG_IGN;
 }
 
-/* No handler of the caller's may run here, not in the moment before execve(2) either.
- * */
+/* No handler of the caller's may run here, nor in the moment before execve(2). */
 static void set_signals(struct room *room) {
     for (int number = 1; !room->has_clone3 && number <= LAST_SIGNAL; number++)
         if (has_handler(number))

@@ -7,7 +7,7 @@
 #if defined(__x86_64__)
 
 /* The child finds entry and argument in registers, since it has nothing on its stack.
- * */
+ */
 static long clone3_onto(struct clone_arguments *arguments, int (*entry)(void *),
                         void *argument) {
     long result;

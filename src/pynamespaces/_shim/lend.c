@@ -1,5 +1,5 @@
 /* The file that the init and the guard are executed from: resident.c is in this module.
- * */
+ */
 #include "birth.h"
 
 #include <sys/mman.h>

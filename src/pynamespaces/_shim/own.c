@@ -172,7 +172,7 @@ int pyns_own_namespace(int nstype, int for_children) {
 }
 
 /* Whether the calling thread is in a namespace, or (for_children) its children will be.
- * */
+ */
 int pyns_is_current(int nstype, int for_children, uint64_t dev, uint64_t ino) {
     struct stat facts;
     int fd = pyns_own_namespace(nstype, for_children);

@@ -72,8 +72,7 @@ static void wait_while(int *word) {
         syscall(SYS_futex, word, FUTEX_WAIT, 1, NULL, NULL, 0);
 }
 
-/* --- residents: the init and the guard, of a few pages each ------------------------
- * */
+/* --- residents: the init and the guard, of a few pages each ----------------------- */
 
 static void write_number(char *text, int number) {
     char digits[12];

@@ -1,5 +1,5 @@
 /* Setting up fresh namespaces: what a helper task does in them, and a program's child.
- * */
+ */
 #include "task.h"
 
 /* The kernel takes such a file whole, by one write, or not at all. */

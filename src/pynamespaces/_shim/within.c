@@ -4,7 +4,7 @@
 #include <sys/prctl.h>
 
 /* End with the thread that started it, which waits. It would hold all that it shares.
- * */
+ */
 int pyns_depend_on_caller(const struct task *task) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     int parent = getppid(); /* 0: it is in a pid namespace further out */
