@@ -10,7 +10,8 @@ import pytest
 from starting import OURS, Options
 
 from pynamespaces import Popen, run
-from pynamespaces.process import _hook, aio
+from pynamespaces._core import plan
+from pynamespaces.process import aio
 from pynamespaces.process._hook import Hooked
 
 
@@ -34,7 +35,7 @@ def test_signature() -> None:
 def test_environment() -> None:
     """What is below ``os.environ`` is what programs get, entry by entry."""
     entries = [name + b"=" + value for name, value in os.environb.items()]
-    text, number = _hook._own_environment()
+    text, number = plan.Texts.of_environment()
     assert (sorted(text.split(b"\0")), number) == (sorted(entries), len(entries))
     assert all(isinstance(entry, bytes) for entry in getattr(os.environ, "_data"))  # noqa: B009
 

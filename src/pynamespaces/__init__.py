@@ -34,6 +34,7 @@ from ._set import NamespaceSet
 from ._switching import setns, unshare, unshared
 from ._types import CloneFlag, NamespaceId, NamespaceType, TypeLike
 from .errors import (
+    CallError,
     ClosedNamespaceError,
     IrreversibleError,
     MultithreadedError,
@@ -58,12 +59,22 @@ if TYPE_CHECKING:
     from ._core.pin import unpin
     from .process import CompletedProcess, Popen, check_output, run
     from .process.aio import create_subprocess_exec
+    from .workers.processes import get_context
+    from .workers.threads import ThreadPoolExecutor
 
-_core.WINGS.update({f"{__name__}.process": "sys", f"{__name__}.process.aio": "asyncio"})
+_core.WINGS.update(
+    {
+        f"{__name__}.process": "sys",
+        f"{__name__}.process.aio": "asyncio",
+        f"{__name__}.workers.threads": "concurrent.futures",
+        f"{__name__}.workers.processes": "multiprocessing",
+    }
+)
 
 __version__ = "0.1.0.dev0"
 
 __all__ = [
+    "CallError",
     "CgroupNamespace",
     "CloneFlag",
     "ClosedNamespaceError",
@@ -93,6 +104,7 @@ __all__ = [
     "RestoreError",
     "SpawnError",
     "SystemCallError",
+    "ThreadPoolExecutor",
     "TimeNamespace",
     "TypeLike",
     "UnsupportedError",
@@ -102,6 +114,7 @@ __all__ = [
     "check_output",
     "create_subprocess_exec",
     "errors",
+    "get_context",
     "lowlevel",
     "run",
     "setns",
@@ -119,6 +132,8 @@ _LATER = {
     "check_output": "process",
     "CompletedProcess": "process",
     "create_subprocess_exec": "process.aio",
+    "ThreadPoolExecutor": "workers.threads",
+    "get_context": "workers.processes",
 }
 """What is imported when it is first asked for, and the module that has it."""
 

@@ -6,14 +6,15 @@ import os
 from typing import TYPE_CHECKING, ClassVar, Final, NoReturn, Self, cast
 
 from . import _core, lowlevel
+from ._calling import Caller
 from ._core import reach, switch
 from ._creating import Makers
-from ._lib import Target, lib, new_ints, read_int, write_int
+from ._lib import Target
 from ._types import NamespaceId, NamespaceType, TypeLike, override
 from .errors import ClosedNamespaceError
-from .lowlevel._arguments import check
 
 if TYPE_CHECKING:
+    from ._core.settle import Joined
     from ._kinds import UserNamespace
     from ._ref import NamespaceRef
 
@@ -22,37 +23,7 @@ _CLOSED: Final = -1
 _kinds: Final[dict[NamespaceType, type[Namespace]]] = {}
 
 
-class _Hold:
-    """A descriptor, or -1, that is closed at the end of a ``with`` statement."""
-
-    __slots__ = ("_held",)
-
-    def __init__(self) -> None:
-        self._held = new_ints("int", [_CLOSED])
-
-    def duplicate(self, fd: int) -> None:
-        """Hold what another descriptor is of."""
-        check(lib.pyns_duplicate(fd, self._held), "fcntl", fd=fd)
-
-    def __enter__(self) -> int:
-        return read_int(self._held)
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        fd = read_int(self._held)
-        write_int(self._held, _CLOSED)
-        if fd != _CLOSED:
-            os.close(fd)
-
-    def __del__(self) -> None:
-        # One that was never made holds nothing.
-        if hasattr(self, "_held"):
-            self.close()
-
-
-class Namespace(Makers, switch.Enterable):
+class Namespace(Makers, Caller, switch.Enterable):
     """
     An open namespace, which lives at least as long as this object.
 
@@ -253,19 +224,31 @@ class Namespace(Makers, switch.Enterable):
         with self._hold() as fd:
             _core.pin.pin(fd, self.type, path)
 
-    def _hold(self) -> _Hold:
+    def _hold(self) -> reach.Hold:
         """
         Return a context manager that lends a descriptor for a while.
 
         It stays this namespace's even if another thread closes the object meanwhile,
         and its number becomes that of another namespace.
         """
-        hold, fd = _Hold(), self.fileno()
+        hold, fd = reach.Hold(), self.fileno()
         hold.duplicate(fd)
         if self._target.fd != fd:
             hold.close()
             raise ClosedNamespaceError(f"{self!r} is closed")
         return hold
+
+    @override
+    def _joined(self) -> Joined:
+        self.fileno()
+        return [] if self._is_where_children_are() else [(self.type, self._hold())]
+
+    def _is_where_children_are(self) -> bool:
+        """Return whether the calling thread is here, and its children are born here."""
+        if not reach.is_current(self._id):
+            return False
+        for_children = self.type in (NamespaceType.PID, NamespaceType.TIME)
+        return not for_children or reach.is_current(self._id, for_children=True)
 
     def _record(self) -> Target:
         """Return the shim's record of this namespace, for the core."""

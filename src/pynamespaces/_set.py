@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final, NoReturn, Self, TypeVar, overload
 
 from . import _core
+from ._calling import Caller
 from ._core import reach, switch
 from ._creating import held_owner
 from ._lib import Target
@@ -26,6 +27,7 @@ from .lowlevel._arguments import INT_MAX, Descriptor, in_range
 
 if TYPE_CHECKING:
     from ._core.idmap import IdMap
+    from ._core.settle import Joined
     from ._kinds import UserNamespace
 
 _Default = TypeVar("_Default")
@@ -33,7 +35,7 @@ _Default = TypeVar("_Default")
 _NO_PROCESS: Final = -1
 
 
-class NamespaceSet(Mapping[NamespaceType, Namespace]):
+class NamespaceSet(Caller, Mapping[NamespaceType, Namespace]):
     """
     At most one namespace of each type, as a mapping by type.
 
@@ -259,6 +261,10 @@ class NamespaceSet(Mapping[NamespaceType, Namespace]):
     ) -> None:
         """Bring the calling thread back."""
         switch.leave(self._owner, tuple(self))
+
+    @override
+    def _joined(self) -> Joined:
+        return [pair for member in self._members.values() for pair in member._joined()]
 
     def _targets(self) -> list[Target]:
         return [namespace._record() for namespace in self._members.values()]

@@ -12,6 +12,7 @@ from typing import Self
 from ._types import NamespaceType, override
 
 __all__ = [
+    "CallError",
     "ClosedNamespaceError",
     "IrreversibleError",
     "MultithreadedError",
@@ -229,6 +230,26 @@ class _SpawnTimeoutError(SpawnError, TimeoutError):
 for _kind in SpawnError.__subclasses__():
     # One name for whoever reads a traceback.
     _kind.__name__ = _kind.__qualname__ = SpawnError.__name__
+
+
+class CallError(NamespaceError):
+    """
+    A function that was called elsewhere has given no answer that can be handed over.
+
+    It ended its process or was killed with it, or what it returned or raised cannot be
+    pickled, or it cannot be passed to a process itself.
+    """
+
+    exitcode: int | None
+    """
+    The exit status of its process, or the negative number of the signal that killed it.
+    Of ``sys.exit`` in a thread, what would have been that. None where nothing has ended
+    so.
+    """
+
+    def __init__(self, message: str, exitcode: int | None = None) -> None:
+        super().__init__(message)
+        self.exitcode = exitcode
 
 
 class IrreversibleError(NamespaceError):

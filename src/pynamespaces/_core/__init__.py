@@ -7,17 +7,25 @@ namespace of somebody's: there an import would run what they have put in its pla
 """
 
 import errno
+import os
 import sys
 from contextlib import suppress
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+from .._lib import lib
 from .._refusals import from_errno
+from .._types import NamespaceType
+from ..errors import CallError
 
 if TYPE_CHECKING:
+    from . import agents as agents
+    from . import answers as answers
+    from . import call as call
     from . import create as create
     from . import elsewhere as elsewhere
     from . import idmap as idmap
+    from . import inside as inside
     from . import maps as maps
     from . import marks as marks
     from . import mounts as mounts
@@ -28,6 +36,7 @@ if TYPE_CHECKING:
     from . import registry as registry
     from . import residents as residents
     from . import seek as seek
+    from . import settle as settle
     from . import sockets as sockets
     from . import spawn as spawn
     from . import steps as steps
@@ -35,8 +44,9 @@ if TYPE_CHECKING:
 
 
 _LATER = (
-    "create", "elsewhere", "idmap", "maps", "marks", "mounts", "pids", "pin", "plan",
-    "record", "registry", "residents", "seek", "sockets", "spawn", "steps", "wire",
+    "agents", "answers", "call", "create", "elsewhere", "idmap", "inside", "maps",
+    "marks", "mounts", "pids", "pin", "plan", "record", "registry", "residents", "seek",
+    "settle", "sockets", "spawn", "steps", "wire",
 )  # fmt: skip
 
 
@@ -52,6 +62,9 @@ The face of the package enters them, since the core knows nobody above it.
 
 _is_sealed = False
 
+_home: tuple[int, int] | None = None
+"""The mount namespace that modules come from, if a thread has entered another."""
+
 
 def load_all() -> None:
     """
@@ -60,9 +73,10 @@ def load_all() -> None:
     What cannot be imported, as by a thread that is chrooted, is not looked for later
     either. And what is in the file of the init is kept, which is out of reach then.
     """
-    global _is_sealed  # noqa: PLW0603 - the state of this module
+    global _home, _is_sealed  # noqa: PLW0603 - the state of this module
     if _is_sealed:
         return
+    _home = _mnt_of_thread()
     wings = [name for name, needed in WINGS.items() if needed in sys.modules]
     try:
         for name in (*(f"{__name__}.{name}" for name in _LATER), *_LIBRARY, *wings):
@@ -73,6 +87,31 @@ def load_all() -> None:
     except OSError as error:
         raise from_errno(error.errno or errno.EIO, "open", (), error.filename) from None
     _is_sealed = True
+
+
+def _mnt_of_thread() -> tuple[int, int]:
+    fd = lib.pyns_own_namespace(lib.CLONE_NEWNS, 0)
+    if fd < 0:
+        raise from_errno(-fd, "open", (NamespaceType.MNT,), "/proc/thread-self/ns/mnt")
+    try:
+        facts = os.fstat(fd)
+    finally:
+        os.close(fd)
+    return facts.st_dev, facts.st_ino
+
+
+def require_home() -> None:
+    """
+    Refuse to look for an interpreter where one would be somebody else's.
+
+    Raises:
+        CallError: The calling thread is in a mount namespace of somebody's.
+    """
+    if _is_sealed and _mnt_of_thread() != _home:
+        raise CallError(
+            "a process with threads calls by starting an interpreter, and in this "
+            "mount namespace that would be whatever is there: call from outside"
+        )
 
 
 def import_later(name: str) -> ModuleType:

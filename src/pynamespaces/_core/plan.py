@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
-from typing import Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, cast
 
 from .._types import NamespaceType
 from . import create
 from .idmap import IdMap
+
+if TYPE_CHECKING:
+    from _typeshed import StrOrBytesPath
 
 _T = NamespaceType
 _NOTHING: Final = -1
@@ -73,6 +77,30 @@ class Texts(NamedTuple):
 
     text: bytes
     number: int
+
+    @classmethod
+    def of(cls, words: Sequence[StrOrBytesPath]) -> Texts:
+        """
+        Write some strings down.
+
+        Raises:
+            ValueError: One of them has a null byte.
+        """
+        try:
+            text = os.fsencode("\0".join(cast("Sequence[str]", words)))
+        except TypeError:  # Not all of them are str.
+            text = b"\0".join([os.fsencode(word) for word in words])
+        if text.count(b"\0") >= max(len(words), 1):
+            raise ValueError("embedded null byte")
+        return cls(text, len(words))
+
+    @classmethod
+    def of_environment(cls) -> Texts:
+        """Copy it now: while a child is started, other threads may change it."""
+        # The dict of bytes below os.environ: the mapping takes ten times as long.
+        known: Mapping[bytes, bytes] = getattr(os.environ, "_data", os.environb)
+        entries = [*map(b"=".join, known.items())]
+        return cls(b"\0".join(entries), len(entries))
 
 
 class Program(NamedTuple):

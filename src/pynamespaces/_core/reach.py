@@ -3,10 +3,10 @@
 import errno
 import os
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from .. import _proc, lowlevel
-from .._lib import Target, lib, new_ints, new_target, read_int
+from .._lib import Target, lib, new_ints, new_target, read_int, write_int
 from .._refusals import from_errno, wrong_type
 from .._types import NamespaceId, NamespaceType
 from ..errors import SystemCallError
@@ -25,6 +25,43 @@ _PIDFD_REQUESTS: dict[NamespaceType, Callable[[Descriptor], int]] = {
     _T.USER: lowlevel.pidfd_get_user_namespace,
     _T.UTS: lowlevel.pidfd_get_uts_namespace,
 }
+
+_NOTHING: Final = -1
+
+
+class Hold:
+    """A descriptor, or -1, that is closed at the end of a ``with`` statement."""
+
+    __slots__ = ("_held",)
+
+    def __init__(self) -> None:
+        self._held = new_ints("int", [_NOTHING])
+
+    def duplicate(self, fd: int) -> None:
+        """Hold what another descriptor is of."""
+        check(lib.pyns_duplicate(fd, self._held), "fcntl", fd=fd)
+
+    def fileno(self) -> int:
+        """Lend the descriptor, or -1."""
+        return read_int(self._held)
+
+    def __enter__(self) -> int:
+        return read_int(self._held)
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close it. Closing twice is allowed."""
+        fd = read_int(self._held)
+        write_int(self._held, _NOTHING)
+        if fd != _NOTHING:
+            os.close(fd)
+
+    def __del__(self) -> None:
+        # One that was never made holds nothing.
+        if hasattr(self, "_held"):
+            self.close()
 
 
 def identify(fd: int) -> tuple[Target, NamespaceId]:
@@ -57,6 +94,16 @@ def is_current(identity: NamespaceId, *, for_children: bool = False) -> bool:
         identity.type.flag, for_children, identity.dev, identity.ino
     )
     return bool(_checked_own(result, identity.type, for_children=for_children))
+
+
+def has_children_elsewhere() -> bool:
+    """Return whether children are born in another pid namespace than the thread is."""
+    fd = open_current(NamespaceType.PID)
+    try:
+        _, identity = identify(fd)
+    finally:
+        os.close(fd)
+    return not is_current(identity, for_children=True)
 
 
 def pin_process(pid: int) -> int:

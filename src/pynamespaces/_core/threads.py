@@ -1,5 +1,6 @@
 """The threads of this process, as the kernel counts them."""
 
+import os
 import time
 from typing import Final
 
@@ -10,6 +11,7 @@ from .._lib import lib
 # bound is for those of other libraries, which will not go.
 _PATIENCE: Final = 0.1
 _PAUSE: Final = 0.0005
+_GLANCES: Final = 8
 
 
 def is_alone() -> bool:
@@ -44,3 +46,30 @@ def wait_until_alone() -> bool:
             return False
         time.sleep(_PAUSE)
     return True
+
+
+def _is_listed(tid: int) -> bool:
+    try:
+        # What it says is of no interest: of a thread that is gone it says ESRCH.
+        os.getpriority(os.PRIO_PROCESS, tid)
+    except OSError:
+        return False
+    return True
+
+
+def wait_until_gone(tid: int) -> None:
+    """
+    Wait, for a tenth of a second at the most, until a joined thread has ended.
+
+    Until then the kernel counts it, and it is still in its namespaces.
+    """
+    glances = 0
+    deadline = time.monotonic() + _PATIENCE
+    while _is_listed(tid):
+        glances += 1
+        if glances <= _GLANCES:
+            os.sched_yield()
+        elif time.monotonic() > deadline:
+            return
+        else:
+            time.sleep(_PAUSE)

@@ -43,6 +43,10 @@ int pyns_is_alone(void) {
     return errno == EINVAL ? 0 : -errno;
 }
 
+int pyns_prctl(int option, unsigned long value) {
+    return PYNS_RESULT(prctl(option, value, 0UL, 0UL, 0UL));
+}
+
 int pyns_make_root_private(void) {
     return PYNS_RESULT(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL));
 }

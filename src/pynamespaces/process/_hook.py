@@ -81,10 +81,10 @@ class Hooked(subprocess.Popen[AnyStr]):
         name = words[0] if executable is None else executable
         sys.audit("subprocess.Popen", name, words, cwd, env)
         program = plan.Program(
-            args=_texts(words),
+            args=plan.Texts.of(words),
             files=_candidates(name, env),
-            env=_own_environment() if env is None else _environment(env),
-            cwd=None if cwd is None else _texts([cwd]).text,
+            env=plan.Texts.of_environment() if env is None else _environment(env),
+            cwd=None if cwd is None else plan.Texts.of([cwd]).text,
             stdio=stdio,
             close_fds=close_fds,
             pass_fds=_checked_fds(pass_fds),
@@ -122,16 +122,6 @@ def _words(
     return words
 
 
-def _texts(words: Sequence[StrOrBytesPath]) -> plan.Texts:
-    try:
-        text = os.fsencode("\0".join(cast("Sequence[str]", words)))
-    except TypeError:  # Not all of them are str.
-        text = b"\0".join([os.fsencode(word) for word in words])
-    if text.count(b"\0") >= max(len(words), 1):
-        raise ValueError("embedded null byte")
-    return plan.Texts(text, len(words))
-
-
 def _candidates(
     name: StrOrBytesPath,
     env: Mapping[bytes, StrOrBytesPath] | Mapping[str, StrOrBytesPath] | None,
@@ -139,17 +129,9 @@ def _candidates(
     """Return the paths to try: a name without a slash is looked for in ``PATH``."""
     file = os.fsdecode(name)
     if "/" in file:
-        return _texts([file])
+        return plan.Texts.of([file])
     folders = os.get_exec_path(cast("Mapping[str, str] | None", env))
-    return _texts([f"{folder}/{file}" if folder else file for folder in folders])
-
-
-def _own_environment() -> plan.Texts:
-    """Copy it now: while the child is started, other threads may change it."""
-    # The dict of bytes below os.environ: the mapping takes ten times as long.
-    known: Mapping[bytes, bytes] = getattr(os.environ, "_data", os.environb)
-    entries = [*map(b"=".join, known.items())]
-    return plan.Texts(b"\0".join(entries), len(entries))
+    return plan.Texts.of([f"{folder}/{file}" if folder else file for folder in folders])
 
 
 def _environment(
@@ -161,7 +143,7 @@ def _environment(
         if b"=" in name:
             raise ValueError("illegal environment variable name")
         entries.append(name + b"=" + os.fsencode(value))
-    return _texts(entries)
+    return plan.Texts.of(entries)
 
 
 def _checked_fds(fds: Collection[int]) -> Sequence[int]:

@@ -6,8 +6,9 @@ from typing import IO, TypeAlias, TypedDict
 from _typeshed import StrOrBytesPath
 
 from .._core.idmap import IdMap
+from .._members import Join
 from ..lowlevel._arguments import Descriptor
-from ._place import Caps, Join, New
+from ._place import Caps, New
 
 Args: TypeAlias = StrOrBytesPath | Sequence[StrOrBytesPath]
 File: TypeAlias = int | IO[str] | IO[bytes] | None

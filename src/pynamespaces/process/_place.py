@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from .._core import plan, reach
+from .._core import plan
 from .._core.capabilities import capability
+from .._members import Join, members_of
 from .._namespace import Namespace
 from .._refusals import spawn_error
 from .._types import NamespaceType, TypeLike, parse_types
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
     from .._core.idmap import IdMap
 
-Join: TypeAlias = Namespace | Iterable[Namespace] | Mapping[NamespaceType, Namespace]
 New: TypeAlias = TypeLike | Iterable[TypeLike]
 Caps: TypeAlias = Literal["keep", "drop"] | Iterable[str]
 
@@ -53,7 +53,7 @@ class Place:
         caps: Caps | None = None,
         no_new_privs: bool = False,
     ) -> None:
-        self._members = () if join is None else _members(join)
+        self._members = () if join is None else members_of(join)
         types = _types(new)
         for namespace in self._members:
             if namespace.type in types:
@@ -106,39 +106,15 @@ class Place:
     def _hold_members(self, where: plan.Where, stack: ExitStack) -> plan.Where:
         joined = []
         for namespace in self._members:
-            is_current = namespace.is_current()
-            if is_current and _has_children_born(namespace):
+            if namespace._is_where_children_are():
                 continue
             held = stack.enter_context(namespace._hold())
-            if is_current and namespace.type is _T.PID:
+            if namespace.type is _T.PID and namespace.is_current():
                 # No process can join one that it is below of.
                 where = where._replace(at_home=held)
             else:
                 joined.append((namespace.type, held))
         return where._replace(join=tuple(joined))
-
-
-def _has_children_born(namespace: Namespace) -> bool:
-    """Return whether the calling thread's children are born in its own namespace."""
-    if namespace.type not in (_T.PID, _T.TIME):
-        return True
-    return reach.is_current(namespace.id, for_children=True)
-
-
-def _members(join: Join) -> Sequence[Namespace]:
-    if isinstance(join, Namespace):
-        return [join]
-    members = list(join.values() if isinstance(join, Mapping) else join)
-    for index, namespace in enumerate(members):
-        if not isinstance(namespace, Namespace):
-            kind = type(namespace).__name__
-            raise TypeError(f"what is joined are Namespaces, not {kind}")
-        for other in members[:index]:
-            if other.type is namespace.type:
-                raise ValueError(
-                    f"two namespaces of type {other.type}: {other!r}, {namespace!r}"
-                )
-    return members
 
 
 def _types(new: New) -> tuple[NamespaceType, ...]:

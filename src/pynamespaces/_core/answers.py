@@ -1,0 +1,147 @@
+"""
+What comes back from a process in which a function was called.
+
+An answer is a letter, the length of the rest, and the rest, which is pickled. A
+process that is killed on the way leaves one that is too short, or none.
+"""
+
+from __future__ import annotations
+
+import pickle
+import traceback
+from collections.abc import Callable
+from typing import Final, NamedTuple, TypeAlias
+
+from .._types import override
+from ..errors import CallError
+
+HEAD: Final = 9
+"""The length of what says how long the rest is."""
+
+VALUE: Final = b"V"
+RAISED: Final = b"R"
+EXITED: Final = b"X"
+UNFIT: Final = b"U"
+REFUSED: Final = b"E"
+HANDLE: Final = b"H"
+
+Parts: TypeAlias = tuple[BaseException | int | str | None, str]
+
+
+class Answer(NamedTuple):
+    """What a process said."""
+
+    letter: bytes
+    rest: bytes | bytearray
+
+    def head(self) -> bytes:
+        return self.letter + len(self.rest).to_bytes(HEAD - 1, "big")
+
+
+class RemoteTraceback(Exception):  # noqa: N818 - no error, but the cause of one
+    """Where in another process an exception was raised."""
+
+    @override
+    def __str__(self) -> str:
+        return f'\n"""\n{self.args[0]}"""'
+
+
+# --- in that process ----------------------------------------------------------------
+
+
+def outcome(work: Callable[[], object]) -> Answer:
+    """Do the work, and return what is to be said of it."""
+    try:
+        value = work()
+    except SystemExit as error:
+        return Answer(EXITED, pickle.dumps((exit_status(error), text_of(error))))
+    except BaseException as error:  # noqa: BLE001 - the caller's to handle
+        return _raised(error)
+    try:
+        return Answer(VALUE, pickle.dumps(value, pickle.HIGHEST_PROTOCOL))
+    except BaseException as error:  # noqa: BLE001 - whatever its methods raise
+        what = f"what it returned, {_described(value)}, cannot be pickled"
+        return Answer(UNFIT, pickle.dumps((what, text_of(error))))
+
+
+def _raised(error: BaseException) -> Answer:
+    text = text_of(error)
+    try:
+        pickled = pickle.dumps((error, text))
+        # Those with arguments of their own are often lost only here.
+        if type(pickle.loads(pickled)[0]) is type(error):
+            return Answer(RAISED, pickled)
+    except BaseException:  # noqa: BLE001 - the code of the exception's class
+        pass
+    what = f"it raised {_described(error)}, which cannot be pickled"
+    return Answer(UNFIT, pickle.dumps((what, text)))
+
+
+def refused(error: BaseException) -> Answer:
+    """Return what is to be said where the work could not be begun."""
+    try:
+        return Answer(REFUSED, pickle.dumps((error, text_of(error))))
+    except Exception:  # noqa: BLE001 - as above
+        said = CallError(f"the process could not begin: {_described(error)}")
+        return Answer(REFUSED, pickle.dumps((said, text_of(error))))
+
+
+def exit_status(error: SystemExit) -> int:
+    """Return the exit status that ``sys.exit`` stands for."""
+    if error.code is None:
+        return 0
+    return error.code if isinstance(error.code, int) else 1
+
+
+def text_of(error: BaseException) -> str:
+    """Return the traceback as text."""
+    try:
+        return "".join(traceback.format_exception(error))
+    except Exception:  # noqa: BLE001 - of an exception that cannot be printed
+        return f"{type(error).__name__}\n"
+
+
+def _described(value: object) -> str:
+    try:
+        text = repr(value)
+    except Exception:  # noqa: BLE001 - whatever it does
+        return f"a {type(value).__qualname__}"
+    return text if len(text) <= 200 else f"{text[:200]}..."
+
+
+# --- in the one that has called -----------------------------------------------------
+
+
+def value_of(answer: Answer, exitcode: int | None) -> object:
+    """Return the value that an answer has, or raise what it says."""
+    loaded: object
+    try:
+        loaded = pickle.loads(answer.rest)
+    except BaseException as error:
+        if not isinstance(error, Exception):
+            raise
+        raise CallError(
+            f"what the function returned cannot be unpickled here: {_described(error)}",
+            exitcode,
+        ) from error
+    if answer.letter == VALUE:
+        return loaded
+    raise _exception(answer.letter, loaded, exitcode)
+
+
+def _exception(letter: bytes, loaded: object, exitcode: int | None) -> BaseException:
+    assert isinstance(loaded, tuple)
+    said, text = loaded
+    if letter == EXITED:
+        error: BaseException = CallError(
+            f"the function ended by sys.exit({said})", said
+        )
+    elif letter == UNFIT:
+        error = CallError(f"the function is through, but {said}", exitcode)
+    else:
+        assert isinstance(said, BaseException)
+        error = said
+        if letter == REFUSED and not isinstance(error, CallError):
+            return error  # Raised by this package, as it would be here.
+    error.__cause__ = RemoteTraceback(text)
+    return error

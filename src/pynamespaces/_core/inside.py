@@ -1,0 +1,233 @@
+"""
+A process in which a function is called: what goes on in there.
+
+It is one thread, either forked by a process that was one thread, or an interpreter of
+its own. It knows what it is to do before it goes anywhere; there it does it, answers,
+and ends. It ends with the thread that waits for it.
+"""
+
+from __future__ import annotations
+
+import functools
+import linecache
+import os
+import pickle
+import select
+import signal
+import socket
+import sys
+import threading
+import warnings
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
+
+from .. import _core
+from .._lib import lib
+from .._types import NamespaceType
+from ..errors import CallError
+from . import answers
+from .reach import Hold
+from .settle import HIDDEN, hide, settle_process, types_of
+from .threads import is_alone
+
+if TYPE_CHECKING:
+    from .settle import Joined
+
+_T = NamespaceType
+
+BOOT: Final = (
+    "import sys; sys.path[:] = sys.argv[2:]; "
+    f"from {__name__} import be_fresh; be_fresh(int(sys.argv[1]))"
+)
+"""With the number of a socket, and the path to look for modules in."""
+
+
+class Task(NamedTuple):
+    """What a fresh interpreter is to do."""
+
+    joined: Sequence[tuple[NamespaceType, int]]
+    """Types, and descriptors that it has been given."""
+
+    sys_argv: list[str]
+    main_name: str | None
+    """The module that ``__main__`` is, if the function is to be found in there."""
+
+    main_path: str | None
+    """Or its file."""
+
+    parent: int
+    work: bytes
+    """The function and its arguments, pickled."""
+
+
+def be_forked(
+    channel: socket.socket, joined: Joined, work: Callable[[], object], parent: int
+) -> NoReturn:
+    """Be the process, right after fork(2)."""
+    with suppress(ValueError):  # Not the main thread of its interpreter.
+        # What it is told of by signals is no business of the caller's event loop.
+        signal.set_wakeup_fd(-1)
+    _live(channel, lambda: (joined, work), parent)
+
+
+def be_fresh(fd: int) -> NoReturn:
+    """Be the process, as an interpreter of its own."""
+    channel = socket.socket(fileno=fd)
+    channel.set_inheritable(False)
+    with channel.makefile("rb") as file:
+        size = int.from_bytes(file.read(8), "big")
+        task = Task(*pickle.loads(file.read(size)))
+    _live(channel, lambda: (_holds(task), _loaded(task)), task.parent)
+
+
+def _live(
+    channel: socket.socket,
+    begin: Callable[[], tuple[Joined, Callable[[], object]]],
+    parent: int,
+) -> NoReturn:
+    status = 1
+    try:
+        _end_with(parent)
+        try:
+            joined, work = begin()
+            _move(channel, joined)
+        except BaseException as error:  # noqa: BLE001 - the caller's to handle
+            answer = answers.refused(error)
+        else:
+            answer = answers.outcome(work)
+        _flush()
+        status = 1 if answer.letter in (answers.UNFIT, answers.REFUSED) else 0
+        channel.sendall(answer.head())
+        channel.sendall(answer.rest)
+    finally:
+        # Not through what the caller registered for its own end.
+        os._exit(status)
+
+
+# --- before it goes anywhere --------------------------------------------------------
+
+
+def _holds(task: Task) -> Joined:
+    found = []
+    for type, fd in task.joined:
+        hold = Hold()
+        hold.duplicate(fd)
+        os.close(fd)
+        found.append((type, hold))
+    return found
+
+
+def _loaded(task: Task) -> Callable[[], object]:
+    """Import what the function needs, and return it with its arguments."""
+    from multiprocessing import process, spawn
+
+    sys.argv[:] = task.sys_argv
+    # A main module without a guard would call again, and that without end.
+    process.current_process()._inheriting = True  # type: ignore[attr-defined]
+    try:
+        # As multiprocessing does it: under another name, so that its guard holds.
+        data = {
+            "init_main_from_name": task.main_name,
+            "init_main_from_path": task.main_path,
+        }
+        spawn.prepare({name: value for name, value in data.items() if value})
+        function, args, kwargs = pickle.loads(task.work)
+    except Exception as error:
+        raise CallError(
+            "the function cannot be found by a fresh interpreter, which this process "
+            f"needs, having threads: {error!r}"
+        ) from error
+    finally:
+        del process.current_process()._inheriting  # type: ignore[attr-defined]
+    return functools.partial(function, *args, **kwargs)
+
+
+# --- going there --------------------------------------------------------------------
+
+
+def _move(channel: socket.socket, joined: Joined) -> None:
+    types = types_of(joined)
+    if HIDDEN.intersection(types):
+        hide()
+    if _T.MNT in types:
+        _core.load_all()
+        # Of the source of what raises, what is known by now: not what is there.
+        linecache.checkcache = _nothing  # type: ignore[assignment]
+        linecache.updatecache = _nothing
+    if {_T.USER, _T.TIME}.intersection(types) and not is_alone():
+        _give_way(channel)
+    settle_process(joined)
+    for _, hold in joined:
+        hold.close()
+    if HIDDEN.intersection(types):
+        hide()  # Once more: to change ids sets the flag as the machine has it.
+    if _T.PID in types:
+        _give_way(channel)
+
+
+def _nothing(*_: object, **__: object) -> list[str]:
+    return []
+
+
+def _end_with(parent: int) -> None:
+    """End when the calling thread does, which waits."""
+    lib.pyns_prctl(lib.PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() not in (parent, 0):  # 0: it is in a pid namespace further out.
+        os._exit(1)
+
+
+def _give_way(channel: socket.socket) -> None:
+    """
+    Go on as a child of this process, which stays to end as the child does.
+
+    The child is where only children can be, and has no threads, not even of libraries.
+    """
+    if threading.active_count() > 1:
+        raise CallError(
+            "a module that the function needs starts threads when it is imported, and "
+            "a process with threads cannot be moved"
+        )
+    handler = signal.getsignal(signal.SIGCHLD)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # Else its status might be lost.
+    reader, writer = os.pipe()
+    with warnings.catch_warnings():
+        # Threads of libraries: there is no lock of Python's that they could hold.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        pid = os.fork()
+    if pid != 0:
+        os.close(reader)
+        channel.close()
+        _end_as(pid)
+    signal.signal(signal.SIGCHLD, handler)
+    os.close(writer)
+    lib.pyns_prctl(lib.PR_SET_PDEATHSIG, signal.SIGKILL)
+    if select.select([reader], [], [], 0)[0]:
+        os._exit(1)  # It is gone already.
+    os.close(reader)
+    pidfd = os.pidfd_open(os.getpid())
+    handle = answers.Answer(answers.HANDLE, b"")
+    socket.send_fds(channel, [handle.head()], [pidfd])
+    os.close(pidfd)
+
+
+def _end_as(pid: int) -> NoReturn:
+    # Signals that a terminal sends to all are the child's to act upon.
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    _, status = os.waitpid(pid, 0)
+    code = os.waitstatus_to_exitcode(status)
+    if code < 0:
+        with suppress(OSError):  # SIGKILL has no handler.
+            signal.signal(-code, signal.SIG_DFL)
+        # A dump of memory there is of the child's, if any.
+        lib.pyns_prctl(lib.PR_SET_DUMPABLE, 0)
+        os.kill(os.getpid(), -code)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {-code})
+    os._exit(code)
+
+
+def _flush() -> None:
+    """Write out what was printed, before it is said that all is done."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(AttributeError, OSError, ValueError):
+            stream.flush()
