@@ -240,11 +240,11 @@ class Namespace(Makers, Caller, switch.Enterable):
 
     @override
     def _joined(self) -> Joined:
-        self.fileno()
         return [] if self._is_where_children_are() else [(self.type, self._hold())]
 
     def _is_where_children_are(self) -> bool:
         """Return whether the calling thread is here, and its children are born here."""
+        self.fileno()
         if not reach.is_current(self._id):
             return False
         for_children = self.type in (NamespaceType.PID, NamespaceType.TIME)

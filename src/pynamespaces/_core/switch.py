@@ -17,6 +17,7 @@ from .._refusals import from_errno
 from .._types import NamespaceType, flags_of
 from ..errors import IrreversibleError
 from ..lowlevel._arguments import check
+from . import awaiting
 from .outcomes import (
     failed_restore,
     is_due_to_threads,
@@ -27,6 +28,7 @@ from .outcomes import (
 from .threads import is_alone, wait_until_alone
 
 # Looked up once: these are called by every entry.
+_modules = sys.modules
 _audit = sys.audit
 _enter = lib.pyns_enter
 _leave = lib.pyns_leave_target
@@ -46,12 +48,6 @@ _OUT_OF_ORDER: Final = (
 def _may_pass(result: int, types: tuple[NamespaceType, ...]) -> bool:
     """Return whether a refusal was only due to threads that are about to be gone."""
     return is_due_to_threads(-result, types) and wait_until_alone()
-
-
-def _failed_leave(result: int) -> Exception:
-    if result == -lib.PYNS_EORDER:
-        return RuntimeError(_OUT_OF_ORDER)
-    return failed_restore(result)
 
 
 class Enterable:
@@ -75,6 +71,8 @@ class Enterable:
             result = _enter(self._target)
             if result:
                 _try_again(self._target, self._types, result)
+            if awaiting.MODULE in _modules:
+                awaiting.note(depth)
         except BaseException as error:
             # Also where a signal handler raised after the shim had succeeded. The
             # call is made here: a function of Python's could be interrupted at once.
@@ -97,6 +95,8 @@ class Enterable:
         if result:
             # After the fact: a hook that raises must not keep a thread from home.
             _audit("pynamespaces.setns", self._types)
+        if awaiting.MODULE in _modules and awaiting.has_awaited(_depth()) and result:
+            awaiting.warn(self._types)
 
 
 def _try_again(target: Target, types: tuple[NamespaceType, ...], result: int) -> None:
@@ -115,7 +115,7 @@ def _leave_again(result: int) -> int:
             # Also when a signal handler raises during the wait.
             result = lib.pyns_leave_finally()
     if result == -lib.PYNS_EORDER:
-        raise RuntimeError(_OUT_OF_ORDER)
+        raise RuntimeError(_OUT_OF_ORDER + awaiting.hint())
     if result < 0:
         raise failed_restore(result)
     return result
@@ -163,6 +163,8 @@ def enter_all(
             result = lib.pyns_enter_all(*arguments)
         if result < 0:
             raise refusal(result, types)
+        if awaiting.MODULE in _modules:
+            awaiting.note(depth)
     except BaseException as error:
         result = _undo(depth)
         if result < 0:
@@ -222,6 +224,8 @@ def leave(owner: int, types: tuple[NamespaceType, ...]) -> None:
         result = _leave_again(result)
     if result:
         _audit("pynamespaces.setns", types)
+    if awaiting.MODULE in _modules and awaiting.has_awaited(_depth()) and result:
+        awaiting.warn(types, stacklevel=4)
 
 
 class Entry(Generic[Given]):
@@ -289,6 +293,8 @@ def unshare_for_now(
             check(lib.pyns_make_private(), "mount", (_T.MNT,), "/")
         if loopback:
             check(lib.pyns_loopback_up(), "ioctl(SIOCSIFFLAGS)", (_T.NET,), "lo")
+        if awaiting.MODULE in _modules:
+            awaiting.note(depth)
     except BaseException as error:
         result = _undo(depth)
         if result < 0:
