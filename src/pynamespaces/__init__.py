@@ -66,8 +66,8 @@ _core.WINGS.update(
     {
         f"{__name__}.process": "sys",
         f"{__name__}.process.aio": "asyncio",
-        f"{__name__}.workers.threads": "concurrent.futures",
-        f"{__name__}.workers.processes": "multiprocessing",
+        f"{__name__}.workers.threads": "sys",
+        f"{__name__}.workers.processes": "sys",
     }
 )
 

@@ -48,7 +48,7 @@ class Row(NamedTuple):
 _T = NamespaceType
 _SETNS: Final = ("setns",)
 _CREATE: Final = ("unshare", "clone3")
-_BEAR: Final = ("clone", "clone3")
+_BEAR: Final = ("clone", "clone3", "fork")
 _ASK: Final = ("ioctl",)
 _OPEN: Final = ("open",)
 _MAKE: Final = ("open(O_CREAT)",)

@@ -50,7 +50,17 @@ _LATER = (
 )  # fmt: skip
 
 
-_LIBRARY = ("dataclasses", "encodings.idna", "pwd", "socket", "subprocess", "threading")
+_LIBRARY = (
+    *(
+        "dataclasses",
+        "encodings.idna",
+        "multiprocessing",
+        "pwd",
+        "socket",
+        "subprocess",
+    ),
+    "threading",
+)
 """What is imported inside functions of this package, and by looking up a name."""
 
 WINGS: dict[str, str] = {}

@@ -19,6 +19,7 @@ import socket
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
+from importlib import import_module
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 from .. import _core
@@ -158,10 +159,10 @@ class _Fresh:
     def start(
         self, ours: socket.socket, theirs: socket.socket, joined: Joined, work: Work
     ) -> None:
+        _core.require_home()
         from multiprocessing import process, util
         from multiprocessing import spawn as starting
 
-        _core.require_home()
         # Before a main module that is just being imported calls itself without end.
         if getattr(process.current_process(), "_inheriting", False):
             raise CallError(
@@ -218,7 +219,7 @@ def _pickled(work: object) -> bytes:
             return pickled
         why = CallError("it is in a main module that has no file")
     try:
-        import cloudpickle  # type: ignore[import-not-found]
+        others = import_module("cloudpickle")
     except ImportError:
         raise CallError(
             "a process with threads passes a function to a fresh interpreter, and this "
@@ -226,7 +227,7 @@ def _pickled(work: object) -> bytes:
             "with arguments that can be pickled, or install cloudpickle, which passes "
             "others too"
         ) from why
-    return bytes(cloudpickle.dumps(work))
+    return bytes(others.dumps(work))
 
 
 def _main() -> tuple[str | None, str | None]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import pickle
 import traceback
 from collections.abc import Callable
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple
 
 from .._types import override
 from ..errors import CallError
@@ -24,8 +24,6 @@ EXITED: Final = b"X"
 UNFIT: Final = b"U"
 REFUSED: Final = b"E"
 HANDLE: Final = b"H"
-
-Parts: TypeAlias = tuple[BaseException | int | str | None, str]
 
 
 class Answer(NamedTuple):
@@ -54,7 +52,8 @@ def outcome(work: Callable[[], object]) -> Answer:
     try:
         value = work()
     except SystemExit as error:
-        return Answer(EXITED, pickle.dumps((exit_status(error), text_of(error))))
+        said = exit_status(error), _described(error.code)
+        return Answer(EXITED, pickle.dumps((said, text_of(error))))
     except BaseException as error:  # noqa: BLE001 - the caller's to handle
         return _raised(error)
     try:
@@ -117,9 +116,7 @@ def value_of(answer: Answer, exitcode: int | None) -> object:
     loaded: object
     try:
         loaded = pickle.loads(answer.rest)
-    except BaseException as error:
-        if not isinstance(error, Exception):
-            raise
+    except Exception as error:
         raise CallError(
             f"what the function returned cannot be unpickled here: {_described(error)}",
             exitcode,
@@ -133,9 +130,9 @@ def _exception(letter: bytes, loaded: object, exitcode: int | None) -> BaseExcep
     assert isinstance(loaded, tuple)
     said, text = loaded
     if letter == EXITED:
-        error: BaseException = CallError(
-            f"the function ended by sys.exit({said})", said
-        )
+        status, code = said
+        what = f"the function ended by sys.exit({code})"
+        error: BaseException = CallError(what, status)
     elif letter == UNFIT:
         error = CallError(f"the function is through, but {said}", exitcode)
     else:

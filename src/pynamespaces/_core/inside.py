@@ -8,6 +8,7 @@ and ends. It ends with the thread that waits for it.
 
 from __future__ import annotations
 
+import errno
 import functools
 import linecache
 import os
@@ -24,6 +25,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
 
 from .. import _core
 from .._lib import lib
+from .._refusals import from_errno
 from .._types import NamespaceType
 from ..errors import CallError
 from . import answers
@@ -156,14 +158,14 @@ def _move(channel: socket.socket, joined: Joined) -> None:
         linecache.checkcache = _nothing  # type: ignore[assignment]
         linecache.updatecache = _nothing
     if {_T.USER, _T.TIME}.intersection(types) and not is_alone():
-        _give_way(channel)
+        _give_way(channel, types)
     settle_process(joined)
     for _, hold in joined:
         hold.close()
     if HIDDEN.intersection(types):
         hide()  # Once more: to change ids sets the flag as the machine has it.
     if _T.PID in types:
-        _give_way(channel)
+        _give_way(channel, types)
 
 
 def _nothing(*_: object, **__: object) -> list[str]:
@@ -177,7 +179,7 @@ def _end_with(parent: int) -> None:
         os._exit(1)
 
 
-def _give_way(channel: socket.socket) -> None:
+def _give_way(channel: socket.socket, types: tuple[NamespaceType, ...]) -> None:
     """
     Go on as a child of this process, which stays to end as the child does.
 
@@ -194,7 +196,11 @@ def _give_way(channel: socket.socket) -> None:
     with warnings.catch_warnings():
         # Threads of libraries: there is no lock of Python's that they could hold.
         warnings.simplefilter("ignore", DeprecationWarning)
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError as error:
+            number = error.errno or errno.EIO
+            raise from_errno(number, "fork", types) from None
     if pid != 0:
         os.close(reader)
         channel.close()

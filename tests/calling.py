@@ -1,0 +1,145 @@
+"""What the tests of calls share: what is called, and ways to have it called."""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
+from typing import Final, NoReturn, TypeAlias
+
+import pytest
+from starting import makable
+
+from pynamespaces import Namespace, NamespaceSet, TypeLike
+from pynamespaces._core.call import How
+
+ALL: Final = ("cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts")
+BY_THREADS: Final = ("cgroup", "ipc", "mnt", "net", "uts")
+
+
+class OddError(Exception):
+    """An error that needs more than its text to be made."""
+
+    def __init__(self, number: int, *, reason: str) -> None:
+        super().__init__(f"{number}: {reason}")
+
+
+class Unprintable:
+    """What cannot be pickled, nor shown."""
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("not to be pickled")
+
+    def __repr__(self) -> NoReturn:
+        raise ValueError("not to be shown")
+
+
+class Vanishing:
+    """What is pickled, but cannot be made again."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return vanish, ()
+
+
+def vanish() -> NoReturn:
+    """Fail, where something was to be made."""
+    raise LookupError("it has vanished")
+
+
+def where() -> dict[str, str]:
+    """Return the namespaces of the calling thread."""
+    return {type: os.readlink(f"/proc/thread-self/ns/{type}") for type in ALL}
+
+
+def who() -> tuple[int, int, list[int]]:
+    """Return user, group and groups."""
+    return os.getuid(), os.getgid(), os.getgroups()
+
+
+def which() -> tuple[int, int]:
+    """Return which process and which thread this is."""
+    return os.getpid(), threading.get_native_id()
+
+
+def echo(*args: object, **kwargs: object) -> tuple[object, object]:
+    """Return what is given."""
+    return args, kwargs
+
+
+def fail(text: str) -> NoReturn:
+    """Raise an error."""
+    raise KeyError(text)
+
+
+def fail_oddly() -> NoReturn:
+    """Raise an error that pickle does not bring back."""
+    raise OddError(7, reason="odd")
+
+
+def leave(code: object) -> NoReturn:
+    """End, as Python does it."""
+    sys.exit(code)  # type: ignore[arg-type]
+
+
+def leave_at_once(code: int) -> NoReturn:
+    """End, as the kernel does it."""
+    os._exit(code)
+
+
+def be_killed(number: int) -> None:
+    """End by a signal."""
+    if number != signal.SIGKILL:
+        signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
+
+
+def much(size: int) -> bytes:
+    """Return that many bytes."""
+    return bytes(range(256)) * (size // 256)
+
+
+def call_again(path: str, type: TypeLike) -> tuple[dict[str, str], dict[str, str]]:
+    """Call from within a call."""
+    with closing(Namespace.from_path(path, type)) as namespace:
+        return where(), namespace.call(where)
+
+
+@contextmanager
+def threaded() -> Iterator[None]:
+    """Have another thread in this process."""
+    end = threading.Event()
+    thread = threading.Thread(target=end.wait)
+    thread.start()
+    try:
+        yield
+    finally:
+        end.set()
+        thread.join()
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Have no other thread."""
+    assert threading.active_count() == 1
+    yield
+
+
+Birth: TypeAlias = Callable[[], AbstractContextManager[None]]
+
+BIRTHS: Final = pytest.mark.parametrize(
+    "birth", [pytest.param(alone, id="forked"), pytest.param(threaded, id="fresh")]
+)
+"""The ways in which a process for a call begins."""
+
+KINDS: Final = pytest.mark.parametrize("how", ["thread", "process"])
+
+
+@contextmanager
+def somewhere(how: How) -> Iterator[NamespaceSet]:
+    """Give namespaces in which the caller of this tier can call in a way."""
+    types = makable("uts")
+    if how == "thread" and "user" in types:
+        pytest.skip("an ordinary user has no power over what a thread could enter")
+    with closing(NamespaceSet.new(*types)) as made:
+        yield made

@@ -1,0 +1,321 @@
+"""Calling a function elsewhere: what comes back, or why nothing does."""
+
+import errno
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from typing import Final, ParamSpec
+
+import pytest
+from calling import (
+    BIRTHS,
+    KINDS,
+    Birth,
+    OddError,
+    Unprintable,
+    Vanishing,
+    be_killed,
+    echo,
+    fail,
+    fail_oddly,
+    leave,
+    leave_at_once,
+    much,
+    somewhere,
+    where,
+)
+from creating import nothing_happens
+from support import run_python
+
+from pynamespaces import (
+    CallError,
+    Namespace,
+    NamespacePermissionError,
+    NamespaceSet,
+    Popen,
+    SystemCallError,
+)
+from pynamespaces._core.call import How
+
+P = ParamSpec("P")
+
+MUCH: Final = 100_000_000
+
+
+def failed(
+    function: Callable[P, object], /, *args: P.args, **kwargs: P.kwargs
+) -> CallError:
+    """Return why a function that is called in a process has no value."""
+    with closing(Namespace.new("user")) as made, nothing_happens():
+        return failed_in(made, function, *args, **kwargs)
+
+
+def failed_in(
+    made: Namespace | NamespaceSet,
+    function: Callable[P, object],
+    /,
+    *args: P.args,
+    **kwargs: P.kwargs,
+) -> CallError:
+    """Return the same of one that is called in a given place."""
+    with pytest.raises(CallError) as caught:
+        made.call(function, *args, **kwargs)
+    # Its frames would keep alive what the test has open.
+    return caught.value.with_traceback(None)
+
+
+@contextmanager
+def pid_namespace() -> Iterator[tuple[Popen[bytes], NamespaceSet]]:
+    """Have a pid namespace with an init, and a program."""
+    with Popen(["sleep", "60"], new=("user", "pid")) as process:
+        try:
+            with closing(process.namespaces) as made:
+                yield process, made
+        finally:
+            process.kill()
+
+
+@KINDS
+def test_exception(how: How) -> None:
+    """An exception arrives as itself, and tells where it was raised."""
+    with somewhere(how) as made, pytest.raises(KeyError, match="'lost'") as caught:
+        made.call(fail, "lost", how=how)
+    text = "".join(traceback.format_exception(caught.value))
+    assert "raise KeyError(text)" in text
+    assert ("Traceback" in str(caught.value.__cause__)) is (how == "process")
+
+
+@BIRTHS
+def test_exception_of_a_process(birth: Birth) -> None:
+    """From a process, however it began, the traceback there is the cause."""
+    with closing(Namespace.new("user")) as made, birth():
+        with pytest.raises(KeyError, match="'lost'") as caught:
+            made.call(fail, "lost")
+    assert "calling.py" in str(caught.value.__cause__)
+    assert "raise KeyError(text)" in str(caught.value.__cause__)
+
+
+def test_notes_and_attributes() -> None:
+    """What an exception has been given arrives with it."""
+
+    def noted() -> None:
+        error = ValueError("x")
+        error.add_note("a note")
+        raise error
+
+    with closing(Namespace.new("user")) as made, pytest.raises(ValueError) as caught:
+        made.call(noted)
+    assert caught.value.__notes__ == ["a note"]
+
+
+@KINDS
+@pytest.mark.parametrize(("code", "status"), [(3, 3), (None, 0), ("a word", 1)])
+def test_sys_exit(how: How, code: object, status: int) -> None:
+    """``sys.exit`` ends the call and not the caller."""
+    with somewhere(how) as made, pytest.raises(CallError, match=r"sys\.exit") as caught:
+        made.call(leave, code, how=how)
+    assert caught.value.exitcode == status
+    assert "a word" in str(caught.value) or code != "a word"
+
+
+@pytest.mark.parametrize("code", [0, 5])
+def test_os_exit(code: int) -> None:
+    """A process that ends at once has no answer, even if it ended well."""
+    assert failed(leave_at_once, code).exitcode == code
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGSEGV])
+def test_killed(number: int) -> None:
+    """A process that was killed has no answer, but the number of the signal."""
+    assert failed(be_killed, number).exitcode == -number
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_killed_in_a_pid_namespace(number: int) -> None:
+    """The same where the process is a child of the one that was started."""
+    with pid_namespace() as (_, made), nothing_happens():
+        error = failed_in(made, be_killed, number)
+    assert error.exitcode == -number
+
+
+def test_init_that_ends() -> None:
+    """With the init of its pid namespace, the function ends too: an error, no hang."""
+    with pid_namespace() as (_, made):
+        error = failed_in(made, be_killed_with_init)
+    assert error.exitcode == -signal.SIGKILL
+
+
+def test_init_that_is_killed() -> None:
+    """The same where it is killed from outside, and the function is not in Python."""
+    with pid_namespace() as (process, made):
+        killer = threading.Timer(0.3, process.kill)
+        killer.start()
+        error = failed_in(made, os.system, "exec sleep 60")
+        killer.join()
+    assert error.exitcode == -signal.SIGKILL
+
+
+def be_killed_with_init() -> None:
+    """Have the init end, by the end of its program."""
+    os.kill(2, signal.SIGKILL)
+    signal.pause()
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: (n for n in range(3)), Unprintable, threading.Lock, socket.socket]
+)
+def test_value_that_cannot_be_pickled(make: Callable[[], object]) -> None:
+    """A value that does not pickle is an error that says what it was."""
+    error = failed(make)
+    assert "cannot be pickled" in str(error)
+    assert "Traceback" in str(error.__cause__)
+    assert error.exitcode == 1
+
+
+def test_value_that_cannot_be_unpickled() -> None:
+    """The same of a value that only the caller cannot make."""
+    error = failed(Vanishing)
+    assert "cannot be unpickled" in str(error)
+    assert isinstance(error.__cause__, LookupError)
+
+
+def test_exception_that_cannot_be_pickled() -> None:
+    """An exception that does not survive pickling is told by its text."""
+    error = failed(fail_oddly)
+    assert "OddError" in str(error)
+    assert OddError.__name__ in str(error.__cause__)
+
+
+def test_exception_of_a_local_class() -> None:
+    """The same where its class cannot be found by name."""
+
+    class LocalError(Exception):
+        pass
+
+    def fail_locally() -> None:
+        raise LocalError("here")
+
+    assert "LocalError" in str(failed(fail_locally))
+
+
+@BIRTHS
+def test_much(birth: Birth) -> None:
+    """A hundred million bytes come back, and go there."""
+    with closing(Namespace.new("user")) as made, birth():
+        value = made.call(much, MUCH)
+        assert (len(value), value[:256]) == (MUCH, bytes(range(256)))
+        assert made.call(echo, value) == ((value,), {})
+
+
+def test_function_that_cannot_be_passed() -> None:
+    """A function without a name is an error in a process with threads."""
+    code = """
+import sys, threading
+sys.modules["cloudpickle"] = None
+from pynamespaces import CallError, Namespace
+end = threading.Event()
+threading.Thread(target=end.wait).start()
+try:
+    Namespace.new("user").call(lambda: 1)
+except CallError as error:
+    print(error, error.exitcode)
+finally:
+    end.set()
+"""
+    said = run_python(code).stdout
+    assert "cannot be passed" in said
+    assert "cloudpickle" in said
+    assert said.strip().endswith("None")
+
+
+GUARDED = """
+import os, threading
+from contextlib import contextmanager
+from pynamespaces import CallError, Namespace
+
+def here():
+    return os.readlink("/proc/self/ns/user")
+
+def main():
+    end = threading.Event()
+    threading.Thread(target=end.wait).start()
+    made = Namespace.new("user")
+    try:
+        print(made.call(here) == str(made.id))
+    except CallError as error:
+        print(error)
+    finally:
+        end.set()
+
+"""
+
+
+def test_function_of_the_main_module(tmp_path: object) -> None:
+    """A function of the main module is found, if that can be imported."""
+    path = os.path.join(str(tmp_path), "main_module.py")
+    with open(path, "w") as file:
+        file.write(GUARDED + 'if __name__ == "__main__":\n    main()\n')
+    assert said_by(path) == "True\n"
+
+
+def test_main_module_without_a_guard(tmp_path: object) -> None:
+    """A main module that would call again when it is imported is an error."""
+    path = os.path.join(str(tmp_path), "main_module.py")
+    with open(path, "w") as file:
+        file.write(GUARDED + "main()\n")
+    assert "__main__" in said_by(path)
+
+
+def said_by(path: str) -> str:
+    """Return what a program says."""
+    done = subprocess.run(
+        [sys.executable, path], capture_output=True, text=True, check=True, timeout=60
+    )
+    return done.stdout
+
+
+@pytest.mark.tier("plain")
+@KINDS
+def test_refused(how: How) -> None:
+    """What the kernel refuses is its own error, and the function is not called."""
+    ran: list[int] = []
+    with closing(NamespaceSet.new("user", "net")) as made, nothing_happens():
+        with pytest.raises(NamespacePermissionError) as caught:
+            made["net"].call(ran.append, 1, how=how)
+    assert (caught.value.syscall, caught.value.errno) == ("setns", errno.EPERM)
+    assert "owner" in str(caught.value) or "CAP_SYS_ADMIN" in str(caught.value)
+    assert ran == []
+
+
+@BIRTHS
+def test_dead_pid_namespace(birth: Birth) -> None:
+    """Where no process can be born any more, the kernel's error is told."""
+    with pid_namespace() as (process, made), birth():
+        process.kill()
+        process.wait()
+        error = refused_in(made)
+    assert (error.syscall, error.errno) == ("fork", errno.ENOMEM)
+
+
+def refused_in(made: NamespaceSet) -> SystemCallError:
+    """Return the kernel's refusal of a call."""
+    with pytest.raises(SystemCallError) as caught:
+        made.call(where)
+    return caught.value.with_traceback(None)
+
+
+def test_printed_text_comes_once() -> None:
+    """What was printed before is written once, and what is printed inside, too."""
+    code = """
+from pynamespaces import Namespace
+print("before", end=" ")
+Namespace.new("user").call(print, "inside", end=" ")
+print("after")
+"""
+    assert run_python(code).stdout == "before inside after\n"
