@@ -109,7 +109,13 @@ def call_again(path: str, type: TypeLike) -> tuple[dict[str, str], dict[str, str
 def threaded() -> Iterator[None]:
     """Have another thread in this process."""
     end = threading.Event()
-    thread = threading.Thread(target=end.wait)
+
+    def wait() -> None:
+        # They are for the main thread, which waits for them.
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        end.wait()
+
+    thread = threading.Thread(target=wait)
     thread.start()
     try:
         yield

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from . import elsewhere as elsewhere
     from . import idmap as idmap
     from . import inside as inside
+    from . import interpreters as interpreters
     from . import maps as maps
     from . import marks as marks
     from . import mounts as mounts
@@ -44,9 +45,9 @@ if TYPE_CHECKING:
 
 
 _LATER = (
-    "agents", "answers", "call", "create", "elsewhere", "idmap", "inside", "maps",
-    "marks", "mounts", "pids", "pin", "plan", "record", "registry", "residents", "seek",
-    "settle", "sockets", "spawn", "steps", "wire",
+    "agents", "answers", "call", "create", "elsewhere", "idmap", "inside",
+    "interpreters", "maps", "marks", "mounts", "pids", "pin", "plan", "record",
+    "registry", "residents", "seek", "settle", "sockets", "spawn", "steps", "wire",
 )  # fmt: skip
 
 

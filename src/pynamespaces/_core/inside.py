@@ -19,9 +19,9 @@ import socket
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn, TypeAlias
 
 from .. import _core
 from .._lib import lib
@@ -34,7 +34,7 @@ from .settle import HIDDEN, hide, settle_process, types_of
 from .threads import is_alone
 
 if TYPE_CHECKING:
-    from .settle import Joined
+    from .settle import Function, Joined
 
 _T = NamespaceType
 
@@ -43,6 +43,10 @@ BOOT: Final = (
     f"from {__name__} import be_fresh; be_fresh(int(sys.argv[1]))"
 )
 """With the number of a socket, and the path to look for modules in."""
+
+
+Work: TypeAlias = tuple["Function", Sequence[object], Mapping[str, object]]
+"""A function and its arguments."""
 
 
 class Task(NamedTuple):
@@ -64,13 +68,13 @@ class Task(NamedTuple):
 
 
 def be_forked(
-    channel: socket.socket, joined: Joined, work: Callable[[], object], parent: int
+    fd: int, joined: Joined, work: Callable[[], object], parent: int
 ) -> NoReturn:
     """Be the process, right after fork(2)."""
     with suppress(ValueError):  # Not the main thread of its interpreter.
         # What it is told of by signals is no business of the caller's event loop.
         signal.set_wakeup_fd(-1)
-    _live(channel, lambda: (joined, work), parent)
+    _live(socket.socket(fileno=os.dup(fd)), lambda: (joined, work), parent)
 
 
 def be_fresh(fd: int) -> NoReturn:

@@ -3,10 +3,10 @@
 import errno
 import os
 from collections.abc import Callable
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 from .. import _proc, lowlevel
-from .._lib import Target, lib, new_ints, new_target, read_int, write_int
+from .._lib import Target, lib, new_held, new_ints, new_target, read_int
 from .._refusals import from_errno, wrong_type
 from .._types import NamespaceId, NamespaceType
 from ..errors import SystemCallError
@@ -26,8 +26,6 @@ _PIDFD_REQUESTS: dict[NamespaceType, Callable[[Descriptor], int]] = {
     _T.UTS: lowlevel.pidfd_get_uts_namespace,
 }
 
-_NOTHING: Final = -1
-
 
 class Hold:
     """A descriptor, or -1, that is closed at the end of a ``with`` statement."""
@@ -35,7 +33,8 @@ class Hold:
     __slots__ = ("_held",)
 
     def __init__(self) -> None:
-        self._held = new_ints("int", [_NOTHING])
+        # Closes it also if nobody else does.
+        self._held = new_held()
 
     def duplicate(self, fd: int) -> None:
         """Hold what another descriptor is of."""
@@ -49,19 +48,18 @@ class Hold:
         return read_int(self._held)
 
     def __exit__(self, *_: object) -> None:
-        self.close()
+        lib.pyns_release(self._held)
 
     def close(self) -> None:
         """Close it. Closing twice is allowed."""
-        fd = read_int(self._held)
-        write_int(self._held, _NOTHING)
-        if fd != _NOTHING:
-            os.close(fd)
+        lib.pyns_release(self._held)
 
-    def __del__(self) -> None:
-        # One that was never made holds nothing.
-        if hasattr(self, "_held"):
-            self.close()
+
+def channel() -> tuple[Hold, Hold]:
+    """Make a pair of connected sockets."""
+    ours, theirs = Hold(), Hold()
+    check(lib.pyns_socketpair(ours._held, theirs._held), "socketpair")
+    return ours, theirs
 
 
 def identify(fd: int) -> tuple[Target, NamespaceId]:

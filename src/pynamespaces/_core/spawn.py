@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Final
 
-from .._lib import lib, new_spawn
+from .._lib import Buffer, lib, new_spawn
 from .._refusals import spawn_error
+from ..lowlevel._arguments import check
 from . import record, steps
 from .plan import Program, Where
 
@@ -74,6 +75,30 @@ class Child:
         if result < 0:
             raise steps.refusal(spawn, -result, where, program)
 
+    def hold_fork(self, pid: int) -> None:
+        """
+        Hold a child that was just forked, with all signals blocked.
+
+        Raises:
+            OSError: It cannot be held, and is abandoned.
+        """
+        self._spawn.pid = pid
+        try:
+            self._spawn.pidfd = os.pidfd_open(pid)
+        except OSError as error:
+            if error.errno != errno.ESRCH:
+                self.abandon()
+                raise
+            # It has ended, and with SIGCHLD ignored nothing is left of it.
+            self._spawn.pid = 0
+
+    def listen(self, channel: int, text: Buffer, size: int) -> int:
+        """Read what it says, and hold what it has moved on as; return how much."""
+        result = lib.pyns_spawn_listen(self._spawn, channel, text, size)
+        if result == -errno.ECONNRESET:
+            return 0
+        return check(result, "recvmsg")
+
     def abandon(self) -> None:
         """Kill it and reap it, wherever it is; close what is open. Twice is allowed."""
         lib.pyns_spawn_abandon(self._spawn)
@@ -91,6 +116,11 @@ class Child:
     @property
     def has_init(self) -> bool:
         return self._spawn.program_pidfd != _NOTHING
+
+    @property
+    def has_moved_on(self) -> bool:
+        """Whether another process, its child, is what it was to be."""
+        return self.has_init
 
     @property
     def program_pidfd(self) -> int:

@@ -201,6 +201,7 @@ int pyns_loopback_up(void);
 /* nsfs.c: namespace files, their ioctls and their handles */
 int pyns_open_namespace(const char *path);
 int pyns_duplicate(int fd, int *duplicate);
+int pyns_release(int *held);
 int pyns_is_nsfs(int fd);
 int pyns_is_procfs(int fd);
 int pyns_identify(int fd, struct pyns_target *target);
@@ -238,6 +239,7 @@ int pyns_spawn_wait(struct pyns_spawn *spawn);
 int pyns_spawn_abandon(struct pyns_spawn *spawn);
 int pyns_read_status(int channel);
 int pyns_end_guard(struct pyns_spawn *spawn);
+int pyns_spawn_listen(struct pyns_spawn *spawn, int channel, char *text, int size);
 int pyns_spawn_drop(struct pyns_spawn *spawn);
 int pyns_spawn_open(struct pyns_spawn *spawn, const char *path, uint64_t dev,
                     uint64_t ino);
@@ -253,6 +255,7 @@ int pyns_statmount(uint64_t mnt_ns_id, uint64_t id, uint64_t mask, char *buffer,
                    int size);
 
 /* sockets.c */
+int pyns_socketpair(int *first, int *second);
 int pyns_netns_of_socket(int fd, int *netns);
 int pyns_netns_cookie(int fd, uint64_t *cookie);
 

@@ -205,3 +205,26 @@ int pyns_end_guard(struct pyns_spawn *spawn) {
     pyns_close_and_forget(&spawn->guard_pidfd);
     return 0;
 }
+
+/* Read what a child says. A handle that comes along, on a process that it has moved on
+ * as, is on record before Python can handle a signal. */
+int pyns_spawn_listen(struct pyns_spawn *spawn, int channel, char *text, int size) {
+    union {
+        struct cmsghdr head;
+        char space[CMSG_SPACE(sizeof(int))];
+    } control;
+    struct iovec data = {.iov_base = text, .iov_len = (size_t)size};
+    struct msghdr message = {.msg_iov = &data,
+                             .msg_iovlen = 1,
+                             .msg_control = &control,
+                             .msg_controllen = sizeof(control)};
+    ssize_t length = recvmsg(channel, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    if (length < 0)
+        return -errno;
+    struct cmsghdr *head = CMSG_FIRSTHDR(&message);
+    if (head && head->cmsg_type == SCM_RIGHTS) {
+        pyns_close_and_forget(&spawn->program_pidfd);
+        memcpy(&spawn->program_pidfd, CMSG_DATA(head), sizeof(int));
+    }
+    return (int)length;
+}

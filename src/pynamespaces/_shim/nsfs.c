@@ -47,6 +47,14 @@ int pyns_duplicate(int fd, int *duplicate) {
     return *duplicate < 0 ? -errno : 0;
 }
 
+/* Close what was put there, if anything; in one call, so that no handler of Python's
+ * comes between forgetting and closing. */
+int pyns_release(int *held) {
+    int fd = *held;
+    *held = -1;
+    return fd < 0 ? 0 : PYNS_RESULT(close(fd));
+}
+
 /* Fill in which namespace fd is. -ENOTTY: it is none. */
 int pyns_identify(int fd, struct pyns_target *target) {
     struct stat facts;

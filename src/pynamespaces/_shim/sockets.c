@@ -21,3 +21,13 @@ int pyns_netns_cookie(int fd, uint64_t *cookie) {
     socklen_t size = sizeof(*cookie);
     return PYNS_RESULT(getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, cookie, &size));
 }
+
+/* Where both are found even if Python handles a signal first. */
+int pyns_socketpair(int *first, int *second) {
+    int ends[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+        return -errno;
+    *first = ends[0];
+    *second = ends[1];
+    return 0;
+}

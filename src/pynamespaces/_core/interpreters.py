@@ -1,0 +1,139 @@
+"""Fresh interpreters in which a function is called, for processes with threads."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
+from .. import _core
+from ..errors import CallError
+from . import inside, plan
+from .reach import Hold
+from .spawn import Child
+
+if TYPE_CHECKING:
+    from .inside import Work
+    from .settle import Joined
+
+_NOTHING: Final = -1
+
+
+def start(
+    child: Child,
+    ours: Hold,
+    theirs: Hold,
+    joined: Joined,
+    work: Work,
+) -> None:
+    """
+    Start an interpreter, and tell it what to do.
+
+    Raises:
+        CallError: The function cannot be passed, or none is to be started here.
+    """
+    _core.require_home()
+    from multiprocessing import process, util
+    from multiprocessing import spawn as starting
+
+    # Before a main module that is just being imported calls itself without end.
+    if getattr(process.current_process(), "_inheriting", False):
+        raise CallError(
+            "the main module is being imported by a process of its own call: put "
+            'what is to run only once below `if __name__ == "__main__":`'
+        )
+    fds = [hold.fileno() for _, hold in joined]
+    pickled = _pickled(work)
+    main_name, main_path = _main() if b"__main__" in pickled else (None, None)
+    task = inside.Task(
+        joined=[(type, fd) for (type, _), fd in zip(joined, fds, strict=True)],
+        sys_argv=sys.argv,
+        main_name=main_name,
+        main_path=main_path,
+        parent=os.getpid(),
+        work=pickled,
+    )
+    words = [
+        os.fsdecode(starting.get_executable()),
+        *util._args_from_interpreter_flags(),  # type: ignore[attr-defined]
+        *("-c", inside.BOOT, str(theirs.fileno())),
+        *sys.path,
+    ]
+    sys.audit("subprocess.Popen", words[0], words, None, None)
+    with ExitStack() as stack:
+        program = _program(words, [theirs.fileno(), *fds])
+        child.start(plan.Where(), program, stack)
+    theirs.close()
+    with suppress(BrokenPipeError, ConnectionResetError):  # It has been killed.
+        data = pickle.dumps(tuple(task))
+        _send(ours.fileno(), len(data).to_bytes(8, "big"))
+        _send(ours.fileno(), data)
+
+
+def _send(fd: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(fd, rest) :]
+
+
+def _pickled(work: object) -> bytes:
+    """Return a function and its arguments as bytes."""
+    why: Exception
+    try:
+        pickled = pickle.dumps(work)
+    except Exception as error:  # noqa: BLE001 - whatever its methods raise
+        why = error
+    else:
+        if b"__main__" not in pickled or any(_main()):
+            return pickled
+        why = CallError("it is in a main module that has no file")
+    try:
+        others = import_module("cloudpickle")
+    except ImportError:
+        raise CallError(
+            "a process with threads passes a function to a fresh interpreter, and this "
+            f"one cannot be passed: {why!r}; use a function of a module, by its name, "
+            "with arguments that can be pickled, or install cloudpickle, which passes "
+            "others too"
+        ) from why
+    return bytes(others.dumps(work))
+
+
+def _main() -> tuple[str | None, str | None]:
+    """Return the name or the file of the main module."""
+    from multiprocessing import process
+
+    main = sys.modules["__main__"]
+    name = getattr(getattr(main, "__spec__", None), "name", None)
+    if name is not None:
+        return name, None
+    path = getattr(main, "__file__", None)
+    if path is None:
+        return None, None
+    folder = process.ORIGINAL_DIR or ""  # type: ignore[attr-defined]
+    return None, os.path.normpath(os.path.join(folder, path))
+
+
+def _program(words: list[str], fds: Sequence[int]) -> plan.Program:
+    return plan.Program(
+        args=plan.Texts.of(words),
+        files=plan.Texts.of(words[:1]),
+        env=plan.Texts.of_environment(),
+        cwd=None,
+        stdio=(_NOTHING,) * 6,
+        close_fds=True,
+        pass_fds=fds,
+        uid=None,
+        gid=None,
+        groups=None,
+        umask=_NOTHING,
+        restore_signals=True,
+        new_session=False,
+        process_group=_NOTHING,
+        name=words[0],
+        directory=None,
+    )

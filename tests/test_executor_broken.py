@@ -1,0 +1,312 @@
+"""`ThreadPoolExecutor`: what it refuses, what breaks it, and how it ends."""
+
+import gc
+import logging
+import os
+import threading
+import weakref
+from collections.abc import Iterator
+from concurrent.futures import CancelledError, Future
+from concurrent.futures.thread import BrokenThreadPool
+from contextlib import closing, contextmanager
+
+import pytest
+from creating import descriptors, nothing_happens
+from starting import POWER, eventually, living, makable
+from support import in_child, run_python
+from working import LIMIT, at_once, begin, links, nothing, threads_in
+
+from pynamespaces import (
+    Namespace,
+    NamespacePermissionError,
+    NamespaceSet,
+    ThreadPoolExecutor,
+    TypeLike,
+)
+
+
+@contextmanager
+def forbidden() -> Iterator[Namespace]:
+    """Give a network namespace that an ordinary user has no power to enter."""
+    with closing(NamespaceSet.new("user", "net")) as both:
+        yield both["net"]
+
+
+PLAIN = pytest.mark.tier("plain")
+
+
+# --- refused before anything is done ---
+
+
+@pytest.mark.parametrize("type", ["user", "pid", "time"])
+def test_not_by_threads(type: TypeLike) -> None:
+    """Of these types a thread cannot have its own, which is said at once."""
+    with living(new=makable(type)) as process, closing(process.namespaces) as found:
+        namespaces: list[Namespace | NamespaceSet] = [found[type], found]
+        for given in namespaces:
+            with nothing_happens(), pytest.raises(ValueError, match="get_context"):
+                ThreadPoolExecutor(given)
+
+
+@pytest.mark.parametrize(
+    ("given", "kind"),
+    [(3, TypeError), ("net", TypeError), ([None], TypeError), ([1, 2], TypeError)],
+    ids=str,
+)
+def test_no_namespaces(given: object, kind: type[Exception]) -> None:
+    """What is no namespace is a TypeError."""
+    with nothing_happens(), pytest.raises(kind):
+        ThreadPoolExecutor(given)  # type: ignore[arg-type]
+
+
+def test_two_of_a_type() -> None:
+    """Of each type there is one."""
+    with closing(Namespace.current("net")) as one, nothing_happens():
+        with pytest.raises(ValueError, match="net"):
+            ThreadPoolExecutor([one, one])
+
+
+def test_closed() -> None:
+    """A namespace that is closed is refused when the pool is made."""
+    namespace = Namespace.current("net")
+    namespace.close()
+    with nothing_happens(), pytest.raises(ValueError, match="closed"):
+        ThreadPoolExecutor(namespace)
+
+
+def test_wrong_options() -> None:
+    """What the standard library refuses is refused, and nothing is kept open."""
+    with closing(NamespaceSet.current()) as current:
+        before = descriptors()
+        for number in (0, -1):
+            with pytest.raises(ValueError, match="max_workers"):
+                ThreadPoolExecutor(current, number)
+        with pytest.raises(TypeError, match="initializer"):
+            ThreadPoolExecutor(current, initializer=3)  # type: ignore[arg-type]
+        assert descriptors() == before
+
+
+# --- broken ---
+
+
+def check_broken(
+    pool: ThreadPoolExecutor, kind: type[BaseException], text: str
+) -> None:
+    """Check that all futures of a pool, and all later calls, tell the reason."""
+    future = pool.submit(links)
+    errors = [future.exception(LIMIT)]
+    # A future is done before the pool, by a moment.
+    eventually(lambda: pool._broken is not False)
+    for call in (lambda: pool.submit(links), lambda: pool.map(links, [1])):
+        with pytest.raises(BrokenThreadPool) as caught:
+            call()
+        errors.append(caught.value)
+    for error in errors:
+        assert isinstance(error, BrokenThreadPool)
+        assert isinstance(error.__cause__, kind)
+        assert str(error.__cause__) in str(error)
+        assert text in str(error)
+
+
+@PLAIN
+def test_forbidden() -> None:
+    """Where an ordinary user may not go, the pool is broken, and says why."""
+    with forbidden() as net, nothing_happens():
+        with ThreadPoolExecutor(net, 2) as pool:
+            check_broken(pool, NamespacePermissionError, "setns")
+            with pytest.raises(BrokenThreadPool) as caught:
+                pool.submit(links)
+            cause = caught.value.__cause__
+            assert isinstance(cause, PermissionError)
+            assert cause.errno == 1
+        del caught, cause
+
+
+@PLAIN
+def test_forbidden_waiting() -> None:
+    """All that waits for a broken pool learns of it; nothing has run."""
+    ran: list[int] = []
+    with forbidden() as net, ThreadPoolExecutor(net, 1) as pool:
+        given: list[Future[None]] = []
+        with pytest.raises(BrokenThreadPool):
+            for number in range(100_000):
+                given += [pool.submit(ran.append, number)]
+        for future in given:
+            error = future.exception(LIMIT)
+            assert isinstance(error, BrokenThreadPool)
+            assert isinstance(error.__cause__, NamespacePermissionError)
+    assert ran == []
+
+
+@pytest.mark.parametrize("namespaces", [[], ["net"]], ids=["none", "net"])
+def test_initializer_fails(
+    namespaces: list[TypeLike], caplog: pytest.LogCaptureFixture
+) -> None:
+    """An initialiser that fails breaks the pool with its exception."""
+    held = [Namespace.current(type) for type in namespaces]
+    with ThreadPoolExecutor(held, 2, "", begin, ("fail",)) as pool:
+        for namespace in held:
+            namespace.close()
+        check_broken(pool, ZeroDivisionError, "no beginning")
+    assert "no beginning" in caplog.text
+
+
+def test_initializer_exits() -> None:
+    """One that wants to exit breaks its pool, not the process."""
+
+    def leave() -> None:
+        raise SystemExit(3)
+
+    with ThreadPoolExecutor([], 2, initializer=leave) as pool:
+        check_broken(pool, SystemExit, "3")
+
+
+@POWER
+def test_made_in_another_mount_namespace() -> None:
+    """Threads cannot be brought back to another mount namespace, and do not act so."""
+    with closing(NamespaceSet.new("mnt", "uts")) as both:
+        with ThreadPoolExecutor(both["uts"], 1) as pool:
+            with both["mnt"].enter(unshare_fs=True):
+                future = pool.submit(links)
+                error = future.exception(LIMIT)
+            assert isinstance(error, BrokenThreadPool)
+            assert isinstance(error.__cause__, RuntimeError)
+            del error, future
+
+
+def test_broken_and_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A broken pool that nobody shuts down goes with what it held."""
+    # What is logged is kept, with all that its traceback leads to.
+    monkeypatch.setattr(logging.getLogger("concurrent.futures"), "disabled", True)
+    with closing(Namespace.current("net")) as net, nothing_happens():
+        pool = ThreadPoolExecutor(net, 1, "", begin, ("fail",))
+        assert pool.submit(nothing).exception(LIMIT) is not None
+        gone = weakref.ref(pool)
+        del pool
+        gc.collect()
+        assert gone() is None
+        eventually(lambda: threading.active_count() == 1)
+        gc.collect()
+
+
+# --- its end ---
+
+
+@pytest.fixture
+def current() -> Iterator[NamespaceSet]:
+    """The namespaces of the caller, which anybody may enter."""
+    with closing(NamespaceSet.current()) as found:
+        yield found
+
+
+def test_shutdown_waits(current: NamespaceSet) -> None:
+    """After a shutdown that waits, all is closed and nobody is left."""
+    tasks = set(os.listdir("/proc/self/task"))
+    before = descriptors()
+    pool = ThreadPoolExecutor(current, 4)
+    assert len(descriptors()) > len(before)
+    [*pool.map(nothing, range(50))]
+    pool.shutdown()
+    assert descriptors() == before
+    assert set(os.listdir("/proc/self/task")) == tasks
+    with pytest.raises(RuntimeError, match="shutdown"):
+        pool.submit(nothing)
+    pool.shutdown()
+    pool.shutdown(wait=False)
+
+
+@POWER
+def test_shutdown_leaves_nobody_inside() -> None:
+    """When the pool is over, so are its threads, each time."""
+    with closing(Namespace.new("net")) as net:
+        for _ in range(30):
+            with ThreadPoolExecutor(net, 3) as pool:
+                assert len({*pool.map(lambda _: links()["net"], range(9))}) == 1
+            assert threads_in(str(net.id)) == []
+
+
+def test_shutdown_of_one_never_used(current: NamespaceSet) -> None:
+    """A pool that had no work has nothing to end but is closed as well."""
+    before = descriptors()
+    ThreadPoolExecutor(current).shutdown()
+    assert descriptors() == before
+
+
+@pytest.mark.parametrize("later", [True, False])
+def test_shutdown_does_not_wait(current: NamespaceSet, later: bool) -> None:
+    """One that does not wait lets its work be done, and nothing is left in the end."""
+    gate = threading.Event()
+    with nothing_happens():
+        pool = ThreadPoolExecutor(current, 2)
+        waiting = [pool.submit(gate.wait, LIMIT) for _ in range(4)]
+        pool.shutdown(wait=False)
+        with pytest.raises(RuntimeError):
+            pool.submit(nothing)
+        gate.set()
+        assert [future.result(LIMIT) for future in waiting] == [True] * 4
+        if later:
+            pool.shutdown()
+        del pool, waiting
+        eventually(lambda: threading.active_count() == 1)
+        eventually(lambda: len(os.listdir("/proc/self/task")) == 1)
+
+
+def test_shutdown_cancels(current: NamespaceSet) -> None:
+    """What has not begun is cancelled if that is asked for."""
+    gate, begun = threading.Event(), threading.Event()
+
+    def work() -> bool:
+        begun.set()
+        return gate.wait(LIMIT)
+
+    pool = ThreadPoolExecutor(current, 1)
+    first, *others = [pool.submit(work) for _ in range(5)]
+    assert begun.wait(LIMIT)
+    pool.shutdown(wait=False, cancel_futures=True)
+    gate.set()
+    pool.shutdown()
+    assert first.result(LIMIT)
+    for future in others:
+        with pytest.raises(CancelledError):
+            future.result(LIMIT)
+
+
+def test_dropped(current: NamespaceSet) -> None:
+    """A pool that is dropped ends its threads and closes what it held."""
+    before = descriptors()
+    pool = ThreadPoolExecutor(current, 2)
+    assert [*pool.map(int, range(4))] == [0, 1, 2, 3]
+    del pool
+    eventually(lambda: threading.active_count() == 1)
+    eventually(lambda: descriptors() == before)
+
+
+def test_shutdown_by_many(current: NamespaceSet) -> None:
+    """Several threads may shut down one pool at once."""
+    pool = ThreadPoolExecutor(current, 2)
+    [*pool.map(nothing, range(4))]
+    assert at_once(pool.shutdown, 5) == [None] * 5
+
+
+def test_end_of_the_interpreter() -> None:
+    """An interpreter that ends first does the work of the pools that it has."""
+    code = """
+import os, sys
+from pynamespaces import NamespaceSet, ThreadPoolExecutor
+pool = ThreadPoolExecutor(NamespaceSet.current(), 2)
+for number in range(10):
+    pool.submit(os.write, 1, b"x")
+"""
+    done = run_python(code)
+    assert (done.stdout, done.stderr) == ("x" * 10, "")
+
+
+def test_after_fork() -> None:
+    """A child makes pools of its own."""
+
+    def check() -> None:
+        with closing(Namespace.current("uts")) as uts:
+            with ThreadPoolExecutor(uts, 2) as pool:
+                assert pool.submit(links).result(LIMIT) == links()
+
+    in_child(check)
