@@ -38,8 +38,9 @@ nitpick_ignore_regex = [
     ),
     ("py:(class|obj)", r"Resolver|Address|SocketAddress|Extent|socket_module\..*"),
     ("py:func", r"(os|sys)\..*"),
-    ("any|py:(mod|class|exc)", r"(subprocess|asyncio)(\..*)?"),
+    ("any|py:(mod|class|exc)", r"(subprocess|asyncio|concurrent|contextvars|multiprocessing)(\..*)?"),
     ("py:class", r"Args|File|Surroundings|Unpack|Process|StrOrBytesPath"),
+    ("py:class", r"How|Join|P|Places|(pynamespaces\.workers\.threads\.)?R"),
 ]
 
 # Overloads that differ in the text of streams only: one signature says more.

@@ -74,10 +74,12 @@ def test_interrupted_anywhere(new: tuple[TypeLike, ...]) -> None:
     with Popen(["sleep", "60"], new=new) as process:
         try:
             with closing(process.namespaces) as made, orphans_reaped():
+                before = mask()
                 made.call(where)
                 for step in range(150):
                     with suppress(Interrupted), interrupted_after(1e-4 + step * 6e-5):
                         made.call(where)
+                    assert mask() == before
             gc.collect()  # What frames have that an interrupt has torn.
         finally:
             process.kill()
@@ -97,16 +99,21 @@ def test_sigchld_ignored() -> None:
         signal.signal(signal.SIGCHLD, before)
 
 
-def test_handlers_stay() -> None:
-    """The function has the handlers and the mask of a process of its caller."""
+@BIRTHS
+def test_signals_of_a_function(birth: Birth) -> None:
+    """A process has the mask of its caller and what that ignores, but no handlers."""
     handler = signal.signal(signal.SIGUSR1, lambda *_: None)
+    ignored = signal.signal(signal.SIGWINCH, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR2})
     try:
-        with closing(NamespaceSet.new("user", "uts")) as made:
-            assert made.call(mask) == mask()
-            assert signal.SIGUSR2 in mask()
+        with closing(NamespaceSet.new("user", "uts")) as made, birth():
+            assert made.call(mask) == mask() == {signal.SIGUSR2}
+            assert made.call(signal.getsignal, signal.SIGUSR1) is signal.SIG_DFL
+            assert made.call(signal.getsignal, signal.SIGINT) is signal.SIG_DFL
+            assert made.call(signal.getsignal, signal.SIGWINCH) is signal.SIG_IGN
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGUSR2})
+        signal.signal(signal.SIGWINCH, ignored)
         signal.signal(signal.SIGUSR1, handler)
 
 
@@ -182,7 +189,7 @@ def test_event_loop_is_not_told() -> None:
     """Signals of a forked process do not wake up the event loop of its caller."""
     code = """
 import asyncio, os, signal
-from pynamespaces import Namespace
+from pynamespaces import CallError, Namespace
 
 def raise_signal():
     os.kill(os.getpid(), signal.SIGUSR1)
@@ -190,7 +197,10 @@ def raise_signal():
 async def main():
     told = []
     asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, told.append, 1)
-    Namespace.new("user").call(raise_signal)
+    try:
+        Namespace.new("user").call(raise_signal)
+    except CallError as error:
+        assert error.exitcode == -signal.SIGUSR1
     await asyncio.sleep(0.05)
     assert told == []
 

@@ -21,6 +21,7 @@ from ..errors import CallError
 if TYPE_CHECKING:
     from . import agents as agents
     from . import answers as answers
+    from . import away as away
     from . import call as call
     from . import create as create
     from . import elsewhere as elsewhere
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
 
 
 _LATER = (
-    "agents", "answers", "call", "create", "elsewhere", "idmap", "inside",
+    "agents", "answers", "away", "call", "create", "elsewhere", "idmap", "inside",
     "interpreters", "maps", "marks", "mounts", "pids", "pin", "plan", "record",
     "registry", "residents", "seek", "settle", "sockets", "spawn", "steps", "wire",
 )  # fmt: skip
@@ -95,6 +96,8 @@ def load_all() -> None:
                 __import__(name)
         with suppress(ImportError):
             import_later(f"{__name__}.residents").keep()
+        with suppress(ImportError):
+            import_later(f"{__name__}.away").install()
     except OSError as error:
         raise from_errno(error.errno or errno.EIO, "open", (), error.filename) from None
     _is_sealed = True
@@ -111,6 +114,14 @@ def _mnt_of_thread() -> tuple[int, int]:
     return facts.st_dev, facts.st_ino
 
 
+def is_away() -> bool:
+    """Return whether the calling thread is where modules and sources are not ours."""
+    try:
+        return _is_sealed and _mnt_of_thread() != _home
+    except OSError:
+        return True  # Nobody knows, so it may be.
+
+
 def require_home() -> None:
     """
     Refuse to look for an interpreter where one would be somebody else's.
@@ -118,7 +129,7 @@ def require_home() -> None:
     Raises:
         CallError: The calling thread is in a mount namespace of somebody's.
     """
-    if _is_sealed and _mnt_of_thread() != _home:
+    if is_away():
         raise CallError(
             "a process with threads calls by starting an interpreter, and in this "
             "mount namespace that would be whatever is there: call from outside"

@@ -14,13 +14,13 @@ import os
 import select
 import signal
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Final
 
 from .._lib import new_buffer, read_buffer
 from .._refusals import from_errno
-from ..errors import CallError
+from ..errors import CallError, SystemCallError
 from . import answers, inside, interpreters
 from .answers import Answer
 from .reach import Hold, channel
@@ -49,6 +49,7 @@ def call(
 
         SystemCallError: The kernel refused.
     """
+    _refuse_while_importing()
     work = (function, args, kwargs)
     child = Child()
     ours, theirs = channel()
@@ -75,6 +76,16 @@ def call(
     return answers.value_of(answer, exitcode)
 
 
+def _refuse_while_importing() -> None:
+    """Refuse to call from a main module that a child of a call is importing."""
+    process = sys.modules.get("multiprocessing.process")
+    if process and getattr(process.current_process(), "_inheriting", False):
+        raise CallError(
+            "the main module is being imported by a process of its own call: put "
+            'what is to run only once below `if __name__ == "__main__":`'
+        )
+
+
 def _fork(
     child: Child,
     ours: Hold,
@@ -83,39 +94,29 @@ def _fork(
     work: Work,
 ) -> None:
     """Fork, where there are no other threads."""
-    for stream in (sys.stdout, sys.stderr):
-        # Else both would write what is in the buffer.
-        with suppress(AttributeError, OSError, ValueError):
-            stream.flush()
+    inside.flush()  # Else both would write what is in the buffers.
     parent = os.getpid()
-    # A handler that raises would lose the child before it is on record.
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    # A handler that raises would lose the child before it is on record. To block them
+    # may itself run one, so the mask is known before.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     try:
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         pid = os.fork()
         if pid == 0:
             try:
                 ours.close()
-                _be_child(theirs, joined, work, parent, mask)
+                function, args, kwargs = work
+                called = functools.partial(function, *args, **kwargs)
+                inside.be_forked(theirs.fileno(), joined, called, parent, mask)
             finally:
                 os._exit(1)
         child.hold_fork(pid)
     except OSError as error:
+        if isinstance(error, SystemCallError):
+            raise
         raise from_errno(error.errno or errno.EIO, "fork") from None
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-
-
-def _be_child(
-    theirs: Hold,
-    joined: Joined,
-    work: Work,
-    parent: int,
-    mask: Iterable[int],
-) -> NoReturn:
-    function, args, kwargs = work
-    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-    called = functools.partial(function, *args, **kwargs)
-    inside.be_forked(theirs.fileno(), joined, called, parent)
 
 
 def _reap(child: Child) -> int | None:
@@ -137,7 +138,7 @@ def _end(child: Child) -> None:
     and not left to whoever is the init there.
     """
     if child.has_moved_on and child.pid:
-        with suppress(OSError):
+        with suppress(PermissionError, ProcessLookupError):
             signal.pidfd_send_signal(child.program_pidfd, signal.SIGKILL)
             watch = select.poll()
             watch.register(child.pidfd, select.POLLIN)

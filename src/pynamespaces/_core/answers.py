@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
+from .. import _core
 from .._types import override
 from ..errors import CallError
 
@@ -95,15 +96,16 @@ def exit_status(error: SystemExit) -> int:
 def text_of(error: BaseException) -> str:
     """Return the traceback as text."""
     try:
-        return "".join(traceback.format_exception(error))
-    except Exception:  # noqa: BLE001 - of an exception that cannot be printed
+        with _core.away.nothing_imported():
+            return "".join(traceback.format_exception(error))
+    except BaseException:  # noqa: BLE001 - of an exception that cannot be printed
         return f"{type(error).__name__}\n"
 
 
 def _described(value: object) -> str:
     try:
         text = repr(value)
-    except Exception:  # noqa: BLE001 - whatever it does
+    except BaseException:  # noqa: BLE001 - whatever it does
         return f"a {type(value).__qualname__}"
     return text if len(text) <= 200 else f"{text[:200]}..."
 
@@ -116,6 +118,8 @@ def value_of(answer: Answer, exitcode: int | None) -> object:
     loaded: object
     try:
         loaded = pickle.loads(answer.rest)
+    except OSError:
+        raise  # Of a signal handler's, more likely than of what is unpickled.
     except Exception as error:
         raise CallError(
             f"what the function returned cannot be unpickled here: {_described(error)}",
@@ -123,22 +127,20 @@ def value_of(answer: Answer, exitcode: int | None) -> object:
         ) from error
     if answer.letter == VALUE:
         return loaded
-    raise _exception(answer.letter, loaded, exitcode)
-
-
-def _exception(letter: bytes, loaded: object, exitcode: int | None) -> BaseException:
     assert isinstance(loaded, tuple)
     said, text = loaded
+    told = _exception(answer.letter, said, exitcode)
+    if answer.letter == REFUSED and not isinstance(told, CallError):
+        raise told  # By this package, as it would be here.
+    raise told from RemoteTraceback(text)
+
+
+def _exception(letter: bytes, said: object, exitcode: int | None) -> BaseException:
+    if letter == UNFIT:
+        return CallError(f"the function is through, but {said}", exitcode)
     if letter == EXITED:
+        assert isinstance(said, tuple)
         status, code = said
-        what = f"the function ended by sys.exit({code})"
-        error: BaseException = CallError(what, status)
-    elif letter == UNFIT:
-        error = CallError(f"the function is through, but {said}", exitcode)
-    else:
-        assert isinstance(said, BaseException)
-        error = said
-        if letter == REFUSED and not isinstance(error, CallError):
-            return error  # Raised by this package, as it would be here.
-    error.__cause__ = RemoteTraceback(text)
-    return error
+        return CallError(f"the function ended by sys.exit({code})", status)
+    assert isinstance(said, BaseException)
+    return said

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import errno
 import functools
-import linecache
 import os
 import pickle
 import select
@@ -19,7 +18,7 @@ import socket
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn, TypeAlias
 
@@ -30,7 +29,7 @@ from .._types import NamespaceType
 from ..errors import CallError
 from . import answers
 from .reach import Hold
-from .settle import HIDDEN, hide, settle_process, types_of
+from .settle import hide, settle_process, types_of
 from .threads import is_alone
 
 if TYPE_CHECKING:
@@ -68,17 +67,24 @@ class Task(NamedTuple):
 
 
 def be_forked(
-    fd: int, joined: Joined, work: Callable[[], object], parent: int
+    fd: int,
+    joined: Joined,
+    work: Callable[[], object],
+    parent: int,
+    mask: Iterable[int],
 ) -> NoReturn:
-    """Be the process, right after fork(2)."""
+    """Be the process, right after fork(2), with all signals blocked but *mask*."""
     with suppress(ValueError):  # Not the main thread of its interpreter.
         # What it is told of by signals is no business of the caller's event loop.
         signal.set_wakeup_fd(-1)
+    _reset_handlers()
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     _live(socket.socket(fileno=os.dup(fd)), lambda: (joined, work), parent)
 
 
 def be_fresh(fd: int) -> NoReturn:
     """Be the process, as an interpreter of its own."""
+    _reset_handlers()
     channel = socket.socket(fileno=fd)
     channel.set_inheritable(False)
     with channel.makefile("rb") as file:
@@ -87,25 +93,40 @@ def be_fresh(fd: int) -> NoReturn:
     _live(channel, lambda: (_holds(task), _loaded(task)), task.parent)
 
 
+def _reset_handlers() -> None:
+    """Have signals do what they do without Python: others may send them there."""
+    for number in signal.valid_signals():
+        if callable(signal.getsignal(number)):
+            signal.signal(number, signal.SIG_DFL)
+
+
 def _live(
     channel: socket.socket,
     begin: Callable[[], tuple[Joined, Callable[[], object]]],
     parent: int,
 ) -> NoReturn:
+    def is_orphan() -> bool:
+        # 0: it is in a pid namespace further out.
+        return os.getppid() not in (parent, 0)
+
     status = 1
     try:
-        _end_with(parent)
+        hide()
+        _depend(is_orphan)
         try:
             joined, work = begin()
-            _move(channel, joined)
+            _move(channel, joined, is_orphan)
         except BaseException as error:  # noqa: BLE001 - the caller's to handle
             answer = answers.refused(error)
         else:
+            own = os.getpid()
             answer = answers.outcome(work)
-        _flush()
+            if os.getpid() != own:
+                os._exit(0)  # The function has forked: one answer is enough.
+        flush()
         status = 1 if answer.letter in (answers.UNFIT, answers.REFUSED) else 0
-        channel.sendall(answer.head())
-        channel.sendall(answer.rest)
+        for part in (answer.head(), answer.rest):
+            channel.sendall(part, socket.MSG_NOSIGNAL)
     finally:
         # Not through what the caller registered for its own end.
         os._exit(status)
@@ -152,42 +173,39 @@ def _loaded(task: Task) -> Callable[[], object]:
 # --- going there --------------------------------------------------------------------
 
 
-def _move(channel: socket.socket, joined: Joined) -> None:
+def _move(
+    channel: socket.socket, joined: Joined, is_orphan: Callable[[], bool]
+) -> None:
     types = types_of(joined)
-    if HIDDEN.intersection(types):
-        hide()
     if _T.MNT in types:
         _core.load_all()
-        # Of the source of what raises, what is known by now: not what is there.
-        linecache.checkcache = _nothing  # type: ignore[assignment]
-        linecache.updatecache = _nothing
     if {_T.USER, _T.TIME}.intersection(types) and not is_alone():
-        _give_way(channel, types)
+        is_orphan = _give_way(channel, types)
     settle_process(joined)
     for _, hold in joined:
         hold.close()
-    if HIDDEN.intersection(types):
-        hide()  # Once more: to change ids sets the flag as the machine has it.
+    # Once more: what this was has gone with the ids.
+    hide()
+    _depend(is_orphan)
     if _T.PID in types:
         _give_way(channel, types)
 
 
-def _nothing(*_: object, **__: object) -> list[str]:
-    return []
-
-
-def _end_with(parent: int) -> None:
-    """End when the calling thread does, which waits."""
+def _depend(is_orphan: Callable[[], bool]) -> None:
+    """End when the thread does that this process was forked by, which waits."""
     lib.pyns_prctl(lib.PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() not in (parent, 0):  # 0: it is in a pid namespace further out.
+    if is_orphan():
         os._exit(1)
 
 
-def _give_way(channel: socket.socket, types: tuple[NamespaceType, ...]) -> None:
+def _give_way(
+    channel: socket.socket, types: tuple[NamespaceType, ...]
+) -> Callable[[], bool]:
     """
     Go on as a child of this process, which stays to end as the child does.
 
     The child is where only children can be, and has no threads, not even of libraries.
+    It is told whether its parent is still there.
     """
     if threading.active_count() > 1:
         raise CallError(
@@ -211,14 +229,16 @@ def _give_way(channel: socket.socket, types: tuple[NamespaceType, ...]) -> None:
         _end_as(pid)
     signal.signal(signal.SIGCHLD, handler)
     os.close(writer)
-    lib.pyns_prctl(lib.PR_SET_PDEATHSIG, signal.SIGKILL)
-    if select.select([reader], [], [], 0)[0]:
-        os._exit(1)  # It is gone already.
-    os.close(reader)
+
+    def is_orphan() -> bool:
+        return bool(select.select([reader], [], [], 0)[0])
+
+    _depend(is_orphan)
     pidfd = os.pidfd_open(os.getpid())
     handle = answers.Answer(answers.HANDLE, b"")
-    socket.send_fds(channel, [handle.head()], [pidfd])
+    socket.send_fds(channel, [handle.head()], [pidfd], socket.MSG_NOSIGNAL)
     os.close(pidfd)
+    return is_orphan
 
 
 def _end_as(pid: int) -> NoReturn:
@@ -236,8 +256,9 @@ def _end_as(pid: int) -> NoReturn:
     os._exit(code)
 
 
-def _flush() -> None:
-    """Write out what was printed, before it is said that all is done."""
+def flush() -> None:
+    """Write out what was printed, as far as that is possible."""
     for stream in (sys.stdout, sys.stderr):
-        with suppress(AttributeError, OSError, ValueError):
+        # None, closed, broken, or something else altogether.
+        with suppress(AttributeError, BrokenPipeError, BlockingIOError, ValueError):
             stream.flush()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from .. import _core
 from ..errors import CallError
 from . import inside, plan
-from .reach import Hold
+from .reach import Hold, send
 from .spawn import Child
 
 if TYPE_CHECKING:
@@ -37,15 +37,9 @@ def start(
         CallError: The function cannot be passed, or none is to be started here.
     """
     _core.require_home()
-    from multiprocessing import process, util
     from multiprocessing import spawn as starting
+    from multiprocessing import util
 
-    # Before a main module that is just being imported calls itself without end.
-    if getattr(process.current_process(), "_inheriting", False):
-        raise CallError(
-            "the main module is being imported by a process of its own call: put "
-            'what is to run only once below `if __name__ == "__main__":`'
-        )
     fds = [hold.fileno() for _, hold in joined]
     pickled = _pickled(work)
     main_name, main_path = _main() if b"__main__" in pickled else (None, None)
@@ -68,16 +62,10 @@ def start(
         program = _program(words, [theirs.fileno(), *fds])
         child.start(plan.Where(), program, stack)
     theirs.close()
+    data = pickle.dumps(tuple(task))
     with suppress(BrokenPipeError, ConnectionResetError):  # It has been killed.
-        data = pickle.dumps(tuple(task))
-        _send(ours.fileno(), len(data).to_bytes(8, "big"))
-        _send(ours.fileno(), data)
-
-
-def _send(fd: int, data: bytes) -> None:
-    rest = memoryview(data)
-    while rest:
-        rest = rest[os.write(fd, rest) :]
+        send(ours, len(data).to_bytes(8, "big"))
+        send(ours, data)
 
 
 def _pickled(work: object) -> bytes:
@@ -110,7 +98,8 @@ def _main() -> tuple[str | None, str | None]:
     main = sys.modules["__main__"]
     name = getattr(getattr(main, "__spec__", None), "name", None)
     if name is not None:
-        return name, None
+        # That of a package is not imported under another name.
+        return (None if name.rpartition(".")[2] == "__main__" else name), None
     path = getattr(main, "__file__", None)
     if path is None:
         return None, None

@@ -62,6 +62,22 @@ def channel() -> tuple[Hold, Hold]:
     return ours, theirs
 
 
+def send(channel: Hold, data: bytes) -> None:
+    """
+    Send all of something by a socket.
+
+    Raises:
+        BrokenPipeError: Nobody is at the other end; and no SIGPIPE.
+    """
+    sent = 0
+    while sent < len(data):
+        count = lib.pyns_send(channel.fileno(), data, sent, len(data) - sent)
+        if count in (-errno.EPIPE, -errno.ECONNRESET):
+            raise BrokenPipeError(-count, os.strerror(-count))
+        if count != -errno.EINTR:
+            sent += check(count, "send")
+
+
 def identify(fd: int) -> tuple[Target, NamespaceId]:
     """
     Say which namespace a descriptor is, to the shim and to Python.

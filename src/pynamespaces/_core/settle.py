@@ -36,9 +36,6 @@ class Function(Protocol):
 NOT_BY_THREADS: Final = frozenset({_T.USER, _T.PID, _T.TIME})
 """What a thread of a process cannot be in while others of it are not."""
 
-HIDDEN: Final = frozenset({_T.USER, _T.PID})
-"""Where others see a process, and may have the power to look into it."""
-
 
 def types_of(joined: Joined) -> tuple[NamespaceType, ...]:
     """Return the types of what is joined."""

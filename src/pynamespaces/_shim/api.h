@@ -256,6 +256,7 @@ int pyns_statmount(uint64_t mnt_ns_id, uint64_t id, uint64_t mask, char *buffer,
 
 /* sockets.c */
 int pyns_socketpair(int *first, int *second);
+int pyns_send(int socket, const char *data, uint64_t offset, uint64_t size);
 int pyns_netns_of_socket(int fd, int *netns);
 int pyns_netns_cookie(int fd, uint64_t *cookie);
 

@@ -1,4 +1,4 @@
-/* The network namespace that a socket belongs to. */
+/* The network namespace that a socket belongs to; and sockets of our own. */
 #include "compat.h"
 
 #include <sys/socket.h>
@@ -10,6 +10,9 @@
 #ifndef SO_NETNS_COOKIE
 #define SO_NETNS_COOKIE 71
 #endif
+
+/* That its length is an int. */
+#define MOST ((size_t)1 << 30)
 
 int pyns_netns_of_socket(int fd, int *netns) {
     *netns = ioctl(fd, SIOCGSKNS, 0UL);
@@ -30,4 +33,11 @@ int pyns_socketpair(int *first, int *second) {
     *first = ends[0];
     *second = ends[1];
     return 0;
+}
+
+/* Without a signal where nobody is at the other end. */
+int pyns_send(int socket, const char *data, uint64_t offset, uint64_t size) {
+    size_t part = size < MOST ? (size_t)size : MOST;
+    ssize_t length = send(socket, data + offset, part, MSG_NOSIGNAL);
+    return length < 0 ? -errno : (int)length;
 }

@@ -14,7 +14,7 @@ import io
 import os
 import socket
 import sys
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from importlib import import_module
 from multiprocessing import popen_spawn_posix, resource_tracker, spawn, util
 from multiprocessing.context import SpawnProcess, set_spawning_popen
@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple, Protocol, cast
 
 from .. import _core
 from .._core import reach, settle
+from .._core.reach import Hold
 from .._namespace import Namespace
 from .._refusals import spawn_error
 from .._set import NamespaceSet
@@ -84,7 +85,7 @@ class _Errand(NamedTuple):
 
 def _enter(mnt: int) -> int:
     """Enter a mount namespace for good; return 0 or errno."""
-    hold = reach.Hold()
+    hold = Hold()
     try:
         hold.duplicate(mnt)
         os.close(mnt)
@@ -157,38 +158,44 @@ class _Started(popen_spawn_posix.Popen):
 
     def _launch(self, process_obj: BaseProcess) -> None:
         assert isinstance(process_obj, Inhabitant)
+        # Its end tells the parent that the process has ended; and the other way round.
+        sentinel, sign = reach.channel()
+        writer, reader = reach.channel()
+        self.sentinel = sentinel.fileno()
+        self.finalizer = util.Finalize(self, _close, (sentinel, writer))
+        try:
+            with sign, reader:
+                self._start(process_obj, writer, reader, sign)
+        except BaseException:
+            self.finalizer()
+            raise
+
+    def _start(
+        self, process_obj: Inhabitant, writer: Hold, reader: Hold, sign: Hold
+    ) -> None:
         start = process_obj._start
-        tracker = resource_tracker.getfd()
         joined, mnt = start.divided()
-        with ExitStack() as stack:
-            ours, theirs = map(stack.enter_context, socket.socketpair())
-            held = _NOTHING if mnt is None else stack.enter_context(mnt._hold())
+        tracker = resource_tracker.getfd()
+        ours, theirs = reach.channel()
+        with ours, theirs, Hold() if mnt is None else mnt._hold() as held:
             process_obj._errand = _Errand(theirs.fileno(), held, start.preload)
             try:
                 data = self._pickled(process_obj)
             finally:
                 del process_obj._errand
-            own = os.pipe()
-            self.sentinel = own[0]
-            stack.callback(os.close, own[1])
-            reader, writer = os.pipe()
-            stack.callback(os.close, reader)
-            self.finalizer = util.Finalize(self, _close, (own[0], writer))
-            command = spawn.get_command_line(tracker_fd=tracker, pipe_handle=reader)
-            fds = [*self._fds, tracker, theirs.fileno(), own[1], reader]
-            fds += [] if mnt is None else [held]
+            given = (tracker, held, *(one.fileno() for one in (reader, sign, theirs)))
             self._process = cast("_NewPopen", Popen)(
-                command,
+                spawn.get_command_line(tracker_fd=tracker, pipe_handle=reader.fileno()),
                 executable=spawn.get_executable(),
-                pass_fds=fds,
+                pass_fds=[*self._fds, *(fd for fd in given if fd != _NOTHING)],
                 **(start.places | {"join": joined}),
             )
             self.pid = self._process.pid
+            # Now the process alone has them, and nobody waits for one that is gone.
             theirs.close()
+            reader.close()
             try:
-                with open(writer, "wb", closefd=False) as file:
-                    file.write(data)
-                self._await(ours, is_late=mnt is not None)
+                self._tell(ours, writer, data, is_late=mnt is not None)
             except BaseException:
                 self._process.kill()
                 self._process.wait()
@@ -205,12 +212,18 @@ class _Started(popen_spawn_posix.Popen):
             set_spawning_popen(None)
         return file.getvalue()
 
-    def _await(self, channel: socket.socket, *, is_late: bool) -> None:
-        with suppress(BrokenPipeError, ConnectionResetError):  # It has ended.
-            channel.sendall(self.pid.to_bytes(_NUMBER, "big"))
-            said = channel.recv(_NUMBER, socket.MSG_WAITALL) if is_late else b""
-            if number := int.from_bytes(said, "big"):
-                raise spawn_error(number, "setns", "setns", (_T.MNT,))
+    def _tell(self, ours: Hold, writer: Hold, data: bytes, *, is_late: bool) -> None:
+        with suppress(BrokenPipeError):  # It has ended, and its status says why.
+            reach.send(writer, data)
+            reach.send(ours, self.pid.to_bytes(_NUMBER, "big"))
+        said = b""
+        while is_late and len(said) < _NUMBER:
+            part = os.read(ours.fileno(), _NUMBER - len(said))
+            if not part:
+                break
+            said += part
+        if number := int.from_bytes(said, "big"):
+            raise spawn_error(number, "setns", "setns", (_T.MNT,))
 
     @override
     def poll(self, flag: int = os.WNOHANG) -> int | None:
@@ -225,9 +238,9 @@ class _Started(popen_spawn_posix.Popen):
             self._process.send_signal(sig)
 
 
-def _close(*fds: int) -> None:
-    for fd in fds:
-        os.close(fd)
+def _close(*held: Hold) -> None:
+    for one in held:
+        one.close()
 
 
 class _NewPopen(Protocol):

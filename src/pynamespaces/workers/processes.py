@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from multiprocessing.context import SpawnContext
 from typing import TYPE_CHECKING
 
@@ -60,12 +60,26 @@ def get_context(
     """
     given = places.get("join")
     members = NamespaceSet() if given is None else kept(given)
-    places["join"] = members
-    Place(**places)  # Refuses what contradicts itself.
-    if NamespaceType.MNT in members and places.get("caps") is not None:
+    fixed = _fixed(places)
+    fixed["join"] = members
+    Place(**fixed)  # Refuses what contradicts itself.
+    if NamespaceType.MNT in members and fixed.get("caps") is not None:
         raise ValueError(
             "caps are dropped before a mount namespace can be joined by an interpreter "
             "that is outside: leave out one of them"
         )
     names = (preload,) if isinstance(preload, str) else tuple(preload)
-    return NamespaceContext(Start(members, places, names))
+    return NamespaceContext(Start(members, fixed, names))
+
+
+def _fixed(places: Places) -> Places:
+    """Return a copy that is as good for the last process as for the first."""
+    fixed = places.copy()
+    new = fixed.get("new", ())
+    fixed["new"] = new if isinstance(new, str) else tuple(new)
+    caps = fixed.get("caps")
+    fixed["caps"] = caps if caps is None or isinstance(caps, str) else tuple(caps)
+    offsets = fixed.get("time_offsets")
+    if isinstance(offsets, Mapping):
+        fixed["time_offsets"] = dict(offsets)
+    return fixed
