@@ -38,7 +38,10 @@ nitpick_ignore_regex = [
     ),
     ("py:(class|obj)", r"Resolver|Address|SocketAddress|Extent|socket_module\..*"),
     ("py:func", r"(os|sys)\..*"),
-    ("any|py:(mod|class|exc)", r"(subprocess|asyncio|concurrent|contextvars|multiprocessing)(\..*)?"),
+    (
+        "any|py:(mod|class|exc)",
+        r"(subprocess|asyncio|concurrent|contextvars|multiprocessing)(\..*)?",
+    ),
     ("py:class", r"Args|File|Surroundings|Unpack|Process|StrOrBytesPath"),
     ("py:class", r"How|Join|P|Places|(pynamespaces\.workers\.threads\.)?R"),
 ]

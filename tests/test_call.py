@@ -170,20 +170,17 @@ def test_within(target: Holder, birth: Birth) -> None:
             assert second == {**first, "uts": str(made["uts"].id)}
 
 
-@BIRTHS
-def test_processes_within(birth: Birth) -> None:
-    """A process that calls may call in a user namespace of its own."""
-    with closing(Namespace.new("user")) as outer:
-        with birth():
-            found, inner, own = outer.call(make_and_call)
-        assert found["user"] == str(outer.id)
-        assert inner == {**found, "user": own}
+def test_processes_within() -> None:
+    """A process may call in its turn, with the power that it has there."""
+    with closing(NamespaceSet.new("user", "uts", "net")) as made:
 
+        def call_inside() -> tuple[dict[str, str], dict[str, str], dict[str, str]]:
+            uts = made["uts"]
+            return where(), uts.call(where), uts.call(where, how="process")
 
-def make_and_call() -> tuple[dict[str, str], dict[str, str], str]:
-    """Make a user namespace, and call in there."""
-    with closing(Namespace.new("user")) as made:
-        return where(), made.call(where), str(made.id)
+        first, second, third = made["user"].call(call_inside)
+        assert first == where() | {"user": str(made["user"].id)}
+        assert second == third == first | {"uts": str(made["uts"].id)}
 
 
 @POWER

@@ -210,12 +210,9 @@ def test_sources_of_the_target(tmp_path: Path) -> None:
     path.write_text(RAISE)
     script = PLANT.format(folder=tmp_path, path=path)
     new: tuple[TypeLike, ...] = ("mnt",)
-    with Popen(
-        ["sh", "-ec", f"{script}\necho ready; exec cat"],
-        new=new,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    ) as process:
+    command = ["sh", "-ec", f"{script}\necho ready; exec cat"]
+    pipe = subprocess.PIPE
+    with orphans_reaped(), Popen(command, new=new, stdin=pipe, stdout=pipe) as process:
         try:
             assert process.stdout is not None
             assert process.stdout.readline() == b"ready\n"

@@ -62,8 +62,8 @@ class Caller:
         wait is interrupted. A thread is not: it goes on to its end.
 
         Args:
-            func: Of a module that does not trust this namespace, nothing that imports:
-                see :doc:`/explanation/calling`.
+            func: What is called. In a mount namespace that is not trusted, what imports
+                nothing there: see :doc:`/explanation/calling`.
 
             args: Its arguments.
 

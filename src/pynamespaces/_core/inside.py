@@ -111,7 +111,6 @@ def _live(
 
     status = 1
     try:
-        hide()
         _depend(is_orphan)
         try:
             joined, work = begin()
@@ -179,6 +178,8 @@ def _move(
     types = types_of(joined)
     if _T.MNT in types:
         _core.load_all()
+    # Not before all is loaded: its own files in /proc are root's from now on.
+    hide()
     if {_T.USER, _T.TIME}.intersection(types) and not is_alone():
         is_orphan = _give_way(channel, types)
     settle_process(joined)

@@ -183,6 +183,8 @@ class _Started(popen_spawn_posix.Popen):
                 data = self._pickled(process_obj)
             finally:
                 del process_obj._errand
+            if mnt is not None:
+                sys.audit("pynamespaces.setns", (mnt.type,))
             given = (tracker, held, *(one.fileno() for one in (reader, sign, theirs)))
             self._process = cast("_NewPopen", Popen)(
                 spawn.get_command_line(tracker_fd=tracker, pipe_handle=reader.fileno()),

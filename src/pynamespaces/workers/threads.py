@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import sys
 from collections.abc import Callable, Iterator
 from concurrent import futures
 from concurrent.futures.thread import BrokenThreadPool
@@ -60,7 +61,9 @@ class _Place:
                 "a pool that was made in another mount namespace was given work, and "
                 "its threads cannot go back there: give it work from outside"
             )
-        settle.settle_thread([*self._members._joined(), *self._home._joined()])
+        joined = [*self._members._joined(), *self._home._joined()]
+        sys.audit("pynamespaces.setns", settle.types_of(joined))
+        settle.settle_thread(joined)
 
     def __contains__(self, type: object) -> bool:
         return type in self._members
