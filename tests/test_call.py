@@ -22,7 +22,7 @@ from calling import (
 from creating import nothing_happens
 from holding import Holder
 from starting import POWER, audited, members
-from support import TIER, own_all
+from support import TIER, own_all, run_python
 
 from pynamespaces import Namespace, NamespaceSet, Popen, TypeLike
 from pynamespaces._core.call import How
@@ -225,6 +225,24 @@ def test_closed(how: How | None) -> None:
         made["uts"].call(where, how=how)
     with pytest.raises(ValueError, match="is closed"):
         made.call(where, how=how)
+
+
+CLOSED = """
+import sys
+from pynamespaces import ClosedNamespaceError, Namespace
+made = Namespace.new("uts")
+sys.addaudithook(lambda name, _: name == "pynamespaces.setns" and made.close())
+try:
+    made.call(print, "it was called")
+except ClosedNamespaceError:
+    print("closed")
+"""
+
+
+@POWER
+def test_closed_meanwhile() -> None:
+    """A namespace that is closed before the thread is inside is not entered."""
+    assert run_python(CLOSED).stdout == "closed\n"
 
 
 def ignore(_: object) -> None:

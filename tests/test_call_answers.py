@@ -4,8 +4,6 @@ import errno
 import os
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator
@@ -213,73 +211,6 @@ def test_much(birth: Birth) -> None:
         value = made.call(much, MUCH)
         assert (len(value), value[:256]) == (MUCH, bytes(range(256)))
         assert made.call(echo, value) == ((value,), {})
-
-
-def test_function_that_cannot_be_passed() -> None:
-    """A function without a name is an error in a process with threads."""
-    code = """
-import sys, threading
-sys.modules["cloudpickle"] = None
-from pynamespaces import CallError, Namespace
-end = threading.Event()
-threading.Thread(target=end.wait).start()
-try:
-    Namespace.new("user").call(lambda: 1)
-except CallError as error:
-    print(error, error.exitcode)
-finally:
-    end.set()
-"""
-    said = run_python(code).stdout
-    assert "cannot be passed" in said
-    assert "cloudpickle" in said
-    assert said.strip().endswith("None")
-
-
-GUARDED = """
-import os, threading
-from contextlib import contextmanager
-from pynamespaces import CallError, Namespace
-
-def here():
-    return os.readlink("/proc/self/ns/user")
-
-def main():
-    end = threading.Event()
-    threading.Thread(target=end.wait).start()
-    made = Namespace.new("user")
-    try:
-        print(made.call(here) == str(made.id))
-    except CallError as error:
-        print(error)
-    finally:
-        end.set()
-
-"""
-
-
-def test_function_of_the_main_module(tmp_path: object) -> None:
-    """A function of the main module is found, if that can be imported."""
-    path = os.path.join(str(tmp_path), "main_module.py")
-    with open(path, "w") as file:
-        file.write(GUARDED + 'if __name__ == "__main__":\n    main()\n')
-    assert said_by(path) == "True\n"
-
-
-def test_main_module_without_a_guard(tmp_path: object) -> None:
-    """A main module that would call again when it is imported is an error."""
-    path = os.path.join(str(tmp_path), "main_module.py")
-    with open(path, "w") as file:
-        file.write(GUARDED + "main()\n")
-    assert "__main__" in said_by(path)
-
-
-def said_by(path: str) -> str:
-    """Return what a program says."""
-    done = subprocess.run(
-        [sys.executable, path], capture_output=True, text=True, check=True, timeout=60
-    )
-    return done.stdout
 
 
 @pytest.mark.tier("plain")

@@ -3,7 +3,6 @@
 import itertools
 import os
 import socket
-import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -74,6 +73,7 @@ def test_processes_by_threads() -> None:
 
 WITH_NUMPY = """
 import os, sys
+os.environ["OPENBLAS_NUM_THREADS"] = "2"  # Also where there is one processor.
 import numpy
 assert len(os.listdir("/proc/self/task")) > 1, "numpy has no threads"
 sys.path.insert(0, sys.argv[1])
@@ -99,7 +99,7 @@ if "user" not in made:
 
 def test_numpy() -> None:
     """With numpy imported, whose threads run, every kind of call works."""
-    pytest.importorskip("numpy") if "numpy" in sys.modules else need("numpy")
+    need("numpy")
     types = ",".join(makable("net", "uts"))
     run_python(WITH_NUMPY, str(Path(__file__).parent), types)
 
@@ -199,3 +199,25 @@ def test_threads_are_gone(target: Holder) -> None:
             made["uts"].call(threading.get_ident)
             with made["mnt"]:
                 pass
+
+
+BY_VALUE = """
+import threading
+from pynamespaces import Namespace
+end = threading.Event()
+threading.Thread(target=end.wait).start()
+three = 3
+
+def add(number):
+    return number + three
+
+made = Namespace.new("user")
+print(made.call(lambda: add(1)), made.call(add, 2))
+end.set()
+"""
+
+
+def test_cloudpickle() -> None:
+    """With cloudpickle, functions without a name that can be imported are passed."""
+    need("cloudpickle")
+    assert run_python(BY_VALUE).stdout == "4 5\n"

@@ -1,32 +1,25 @@
-"""`get_context`: what `multiprocessing` has works as ever, in namespaces."""
+"""`get_context`: a process lives, ends and is asked as `multiprocessing` has it."""
 
 import gc
 import multiprocessing
 import os
 import signal
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing import ProcessError, active_children, shared_memory
+from multiprocessing import ProcessError, active_children
 from multiprocessing.connection import wait
 from multiprocessing.context import BaseContext, SpawnProcess
 
 import pytest
+import telling
 import working
+from contexts import TWO, ran
 from starting import OURS, Ours, new_of, orphans_reaped
 from support import run_python
 from working import LIMIT, links
 
 from pynamespaces import get_context
 from pynamespaces.workers.processes import NamespaceContext
-
-TWO = pytest.mark.parametrize(
-    "ours",
-    [Ours(new=("user", "uts")), Ours(new=("user", "pid"))],
-    ids=["user", "init"],
-)
-"""The ways in which what is behind a process object differs."""
 
 CODES = (0, 1, 255, -signal.SIGKILL, -signal.SIGTERM, -signal.SIGUSR1)
 
@@ -59,13 +52,6 @@ def staying(
     assert not process.is_alive()
 
 
-def ran(process: SpawnProcess) -> int | None:
-    """Return how a process ends."""
-    process.start()
-    process.join(LIMIT)
-    return process.exitcode
-
-
 def test_is_of_multiprocessing() -> None:
     """It is a context as the others, and the default one stays what it was."""
     before = multiprocessing.get_start_method(allow_none=True)
@@ -84,9 +70,6 @@ def test_of_nothing() -> None:
     with context.Pool(1) as pool:
         assert pool.apply(links) == links()
     assert ran(context.Process(target=working.end, args=[7])) == 7
-
-
-# --- one process ---
 
 
 @OURS
@@ -165,8 +148,8 @@ def test_who_it_is(ours: Ours) -> None:
     """A process has its name, its parent, and what it was given."""
     context = get_context(**ours)
     reader, writer = context.Pipe(duplex=False)
-    args = [writer, working.parent_is_alive]
-    process = context.Process(None, working.tell, "somebody", args, daemon=True)
+    args = [writer, telling.parent_is_alive]
+    process = context.Process(None, telling.tell, "somebody", args, daemon=True)
     assert (process.name, process.daemon) == ("somebody", True)
     assert "initial" in repr(process)
     assert ran(process) == 0
@@ -178,9 +161,9 @@ def test_who_it_is(ours: Ours) -> None:
 
 def test_subclass() -> None:
     """A class of the user's that is one of a context's processes is itself inside."""
-    reader, writer = working.CONTEXT.Pipe(duplex=False)
+    reader, writer = telling.CONTEXT.Pipe(duplex=False)
     with reader, writer:
-        worker = working.Worker(writer, "bee")
+        worker = telling.Worker(writer, "bee")
         assert ran(worker) == 0
         assert reader.recv() == ("Worker", "worker-bee", "bee", "of-a-class")
 
@@ -192,7 +175,7 @@ def test_child_of_its_own(ours: Ours) -> None:
     reader, writer = context.Pipe(duplex=False)
     with reader, writer:
         process = context.Process(
-            target=working.tell, args=[writer, working.links_of_child]
+            target=telling.tell, args=[writer, telling.links_of_child]
         )
         assert ran(process) == 0
         found = reader.recv()
@@ -217,168 +200,3 @@ print(process.pid)
         assert done.stderr == ""
         with pytest.raises(ProcessLookupError):
             os.kill(int(done.stdout), 0)
-
-
-# --- what they share ---
-
-
-@TWO
-def test_queues(ours: Ours) -> None:
-    """Queues of both kinds carry what they are given, both ways."""
-    context = get_context(**ours)
-    inbox, outbox = context.Queue(), context.Queue(3)
-    process = context.Process(target=working.echo, args=[inbox, outbox])
-    process.start()
-    items = ["word", b"x" * 200_000, {"a": [1, 2]}]
-    for item in [*items, None]:
-        inbox.put(item)
-    found = [outbox.get(timeout=LIMIT) for _ in items]
-    process.join(LIMIT)
-    assert [item for item, _ in found] == items
-    assert len({link for _, link in found}) == 1
-    for queue in (inbox, outbox):
-        queue.close()
-        queue.join_thread()
-    simple = context.SimpleQueue()
-    assert ran(context.Process(target=working.put, args=[simple, "item"])) == 0
-    assert simple.get() == "item"
-    simple.close()
-
-
-@OURS
-def test_locks_and_values(ours: Ours) -> None:
-    """Processes that are each on their own count together, and none is lost."""
-    context = get_context(**ours)
-    lock, counter = context.Lock(), context.Value("i", 0)
-    args = [lock, counter, 200]
-    processes = [context.Process(target=working.count_up, args=args) for _ in range(3)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(LIMIT)
-    assert [process.exitcode for process in processes] == [0] * 3
-    assert counter.value == 600
-
-
-@TWO
-def test_events_and_arrays(ours: Ours) -> None:
-    """One waits for another, and they work on the same numbers."""
-    context = get_context(**ours)
-    gate, done, barrier = context.Event(), context.Event(), context.Barrier(2)
-    values = context.Array("i", [1, 2, 3])
-    args = [values, gate, barrier, done]
-    process = context.Process(target=working.add_up, args=args)
-    process.start()
-    gate.set()
-    barrier.wait(LIMIT)
-    assert done.wait(LIMIT)
-    process.join(LIMIT)
-    assert values[:] == [2, 4, 6]
-
-
-@TWO
-def test_manager(ours: Ours) -> None:
-    """A manager is a process inside; what it has is shared with all."""
-    context = get_context(**ours)
-    with context.Manager() as manager:
-        shared = manager.list(["a"])
-        assert ran(context.Process(target=working.append, args=[shared, "b"])) == 0
-        assert list(shared) == ["a", "b"]
-        numbers = manager.dict(one=1)
-        assert numbers.copy() == {"one": 1}
-        # This thread's connections are kept for the next proxy.
-        del shared, numbers
-    gc.collect()
-
-
-@TWO
-def test_shared_memory(ours: Ours) -> None:
-    """Memory that has a name is found inside, where ``/dev/shm`` is the same."""
-    context = get_context(**ours)
-    memory = shared_memory.SharedMemory(create=True, size=100)
-    try:
-        args = [memory.name, b"written inside"]
-        assert ran(context.Process(target=working.write_shared, args=args)) == 0
-        assert memory.buf is not None
-        assert bytes(memory.buf[:14]) == b"written inside"
-    finally:
-        memory.close()
-        memory.unlink()
-
-
-# --- pools ---
-
-
-@TWO
-def test_pool(ours: Ours) -> None:
-    """A pool of `multiprocessing` has all its ways to be given work."""
-    with get_context(**ours).Pool(2) as pool:
-        squares = [number * number for number in range(40)]
-        assert pool.map(working.square, range(40)) == squares
-        assert list(pool.imap(working.square, range(40), chunksize=7)) == squares
-        assert sorted(pool.imap_unordered(working.square, range(40))) == squares
-        assert pool.starmap(working.product, [(1, 2), (3, 4)]) == [2, 12]
-        assert pool.apply_async(working.square, [7]).get(LIMIT) == 49
-        with pytest.raises(ZeroDivisionError):
-            pool.apply(working.divide, [0])
-        with pytest.raises(multiprocessing.TimeoutError):
-            pool.apply_async(signal.pause).get(0.01)
-        for found in pool.map(links, range(4)):
-            assert working.differing(links(), found) == {*new_of(ours)}
-
-
-@TWO
-def test_pool_that_renews_itself(ours: Ours) -> None:
-    """With maxtasksperchild workers end after so many tasks, and others come."""
-    with get_context(**ours).Pool(1, maxtasksperchild=2) as pool:
-        found = [pool.apply(links)["user" if "user" in new_of(ours) else "uts"]]
-        found += [pool.apply(working.hostname), pool.apply(working.hostname)]
-        assert found[1:] == [working.hostname()] * 2
-        pool.close()
-        pool.join()
-
-
-@OURS
-def test_executor(ours: Ours) -> None:
-    """An executor of processes maps, raises, and is shut down."""
-    with ProcessPoolExecutor(2, mp_context=get_context(**ours)) as pool:
-        assert [*pool.map(working.square, range(9))] == [n * n for n in range(9)]
-        with pytest.raises(ZeroDivisionError) as caught:
-            pool.submit(working.divide, 0).result(LIMIT)
-        assert "in divide" in str(caught.value.__cause__)
-        for found in pool.map(links, range(4)):
-            assert working.differing(links(), found) == {*new_of(ours)}
-        del caught
-
-
-@TWO
-def test_executor_initializer(ours: Ours) -> None:
-    """Each worker of an executor calls the initialiser, inside."""
-    context = get_context(**ours)
-    with ProcessPoolExecutor(1, context, working.begin, ("hello",)) as pool:
-        (begun,) = pool.submit(working.begun).result(LIMIT)
-        assert begun == pool.submit(links).result(LIMIT)
-        assert working.differing(links(), begun) == {*new_of(ours)}
-
-
-@TWO
-def test_executor_that_renews_itself(ours: Ours) -> None:
-    """With max_tasks_per_child each worker ends by itself, and others come."""
-    context = get_context(**ours)
-    seen = set()
-    with ProcessPoolExecutor(1, context, max_tasks_per_child=2) as pool:
-        for _ in range(5):
-            assert pool.submit(working.square, 3).result(LIMIT) == 9
-            seen |= {process.pid for process in active_children()}
-    assert len(seen) >= 3
-
-
-@TWO
-def test_executor_broken(ours: Ours) -> None:
-    """A worker that dies breaks the executor, and nobody waits for ever."""
-    with ProcessPoolExecutor(2, mp_context=get_context(**ours)) as pool:
-        assert pool.submit(working.square, 2).result(LIMIT) == 4
-        with pytest.raises(BrokenProcessPool):
-            pool.submit(os._exit, 3).result(LIMIT)
-        with pytest.raises(BrokenProcessPool):
-            pool.submit(working.square, 2)

@@ -1,21 +1,19 @@
 """`ThreadPoolExecutor`: its threads are inside, nobody else is."""
 
 import asyncio
-import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from concurrent import futures
 from concurrent.futures import as_completed
 from contextlib import ExitStack, closing
-from pathlib import Path
 from typing import TypeVar
 
 import pytest
 from holding import in_own_userns
 from looping import ran
 from starting import POWER
-from support import TIER, in_child, own_all
+from support import TIER, own_all
 from targets import fresh
 from working import LIMIT, at_once, differing, divide, links, square, threads_in
 
@@ -195,41 +193,6 @@ def test_what_threads_do_there() -> None:
         uts = both["uts"]
         assert isinstance(uts, UtsNamespace)
         assert uts.hostname == "inside" != socket.gethostname()
-
-
-# --- mount namespaces ---
-
-
-@POWER
-def test_mnt_own_root_and_cwd(tmp_path: Path) -> None:
-    """Each thread has its own working directory and umask; the process keeps its."""
-    barrier = threading.Barrier(2)
-
-    def move(name: str) -> tuple[str, int]:
-        (tmp_path / name).mkdir()
-        os.chdir(tmp_path / name)
-        os.umask(0o123 if name == "a" else 0o145)
-        barrier.wait(LIMIT)
-        found = os.getcwd(), os.umask(0o7)
-        barrier.wait(LIMIT)
-        return found
-
-    def check() -> None:
-        cwd, mask = os.getcwd(), os.umask(0o22)
-        with closing(Namespace.new("mnt")) as mnt, ThreadPoolExecutor(mnt, 2) as pool:
-            found = [*pool.map(move, ["a", "b"])]
-        assert found == [(str(tmp_path / "a"), 0o123), (str(tmp_path / "b"), 0o145)]
-        assert (os.getcwd(), os.umask(mask)) == (cwd, 0o22)
-
-    in_child(check)
-
-
-@POWER
-def test_mnt_starts_at_its_root(tmp_path: Path) -> None:
-    """A thread of a mount namespace begins at the root of that."""
-    assert os.getcwd() != "/"
-    with closing(Namespace.new("mnt")) as mnt, ThreadPoolExecutor(mnt, 1) as pool:
-        assert pool.submit(os.getcwd).result(LIMIT) == "/"
 
 
 # --- as in the standard library ---

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, ParamSpec, TypeVar, cast, overload
 
 from . import _core
 
 if TYPE_CHECKING:
     from ._core.call import How
-    from ._core.settle import Function, Joined
+    from ._core.settle import Function, Member
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -20,7 +20,8 @@ class Caller:
 
     __slots__ = ()
 
-    def _joined(self) -> Joined:
+    def _called_in(self) -> Sequence[Member]:
+        """Return the namespaces, none of which is closed."""
         raise NotImplementedError
 
     @overload
@@ -85,5 +86,5 @@ class Caller:
         if not callable(func):
             raise TypeError(f"what is called is a function, not {func!r}")
         function = cast("Function", func)
-        value = _core.call.call(self._joined(), function, args, kwargs, how)
+        value = _core.call.call(self._called_in(), function, args, kwargs, how)
         return cast("R", value)

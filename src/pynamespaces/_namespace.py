@@ -14,7 +14,8 @@ from ._types import NamespaceId, NamespaceType, TypeLike, override
 from .errors import ClosedNamespaceError
 
 if TYPE_CHECKING:
-    from ._core.settle import Joined
+    from collections.abc import Sequence
+
     from ._kinds import UserNamespace
     from ._ref import NamespaceRef
 
@@ -239,8 +240,9 @@ class Namespace(Makers, Caller, switch.Enterable):
         return hold
 
     @override
-    def _joined(self) -> Joined:
-        return [] if self._is_where_children_are() else [(self.type, self._hold())]
+    def _called_in(self) -> Sequence[Namespace]:
+        self.fileno()
+        return (self,)
 
     def _is_where_children_are(self) -> bool:
         """Return whether the calling thread is here, and its children are born here."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, NoReturn, Self, TypeVar, overload
 
@@ -27,7 +27,6 @@ from .lowlevel._arguments import INT_MAX, Descriptor, in_range
 
 if TYPE_CHECKING:
     from ._core.idmap import IdMap
-    from ._core.settle import Joined
     from ._kinds import UserNamespace
 
 _Default = TypeVar("_Default")
@@ -263,8 +262,9 @@ class NamespaceSet(Caller, Mapping[NamespaceType, Namespace]):
         switch.leave(self._owner, tuple(self))
 
     @override
-    def _joined(self) -> Joined:
-        return [pair for member in self._members.values() for pair in member._joined()]
+    def _called_in(self) -> Sequence[Namespace]:
+        self._targets()  # A member that was closed is an error.
+        return tuple(self._members.values())
 
     def _targets(self) -> list[Target]:
         return [namespace._record() for namespace in self._members.values()]

@@ -21,6 +21,7 @@ from ..errors import CallError
 if TYPE_CHECKING:
     from . import agents as agents
     from . import answers as answers
+    from . import awaiting as awaiting
     from . import away as away
     from . import call as call
     from . import create as create
@@ -46,9 +47,10 @@ if TYPE_CHECKING:
 
 
 _LATER = (
-    "agents", "answers", "away", "call", "create", "elsewhere", "idmap", "inside",
-    "interpreters", "maps", "marks", "mounts", "pids", "pin", "plan", "record",
-    "registry", "residents", "seek", "settle", "sockets", "spawn", "steps", "wire",
+    "agents", "answers", "awaiting", "away", "call", "create", "elsewhere", "idmap",
+    "inside", "interpreters", "maps", "marks", "mounts", "pids", "pin", "plan",
+    "record", "registry", "residents", "seek", "settle", "sockets", "spawn", "steps",
+    "wire",
 )  # fmt: skip
 
 

@@ -22,8 +22,7 @@ _WAYS: Final = (
     "`ns.socket()`, or start a program by `create_subprocess_exec(..., join=ns)`"
 )
 
-MODULE: Final = "asyncio.events"
-"""While it is not imported, there is no loop: whoever is in a hurry may look."""
+_EVENTS: Final = "asyncio.events"
 
 
 class _Mark(NamedTuple):
@@ -49,7 +48,7 @@ _marks: Final = _Marks()
 
 def note(depth: int) -> None:
     """Remember that a body begins, if an event loop runs on this thread."""
-    loop = sys.modules[MODULE]._get_running_loop()
+    loop = sys.modules[_EVENTS]._get_running_loop()
     known = _marks.by_depth
     if loop is None:
         known.pop(depth, None)
@@ -74,7 +73,7 @@ def has_awaited(depth: int) -> bool:
     mark.handle.cancel()
     if mark.turns:
         return True
-    loop = sys.modules[MODULE]._get_running_loop()
+    loop = sys.modules[_EVENTS]._get_running_loop()
     return loop is not mark.loop or _current_task(loop) is not mark.task
 
 
@@ -90,6 +89,6 @@ def warn(types: tuple[NamespaceType, ...], stacklevel: int = 3) -> None:
 
 def hint() -> str:
     """Return what to say of entries and leaves that are out of order."""
-    if MODULE not in sys.modules or not sys.modules[MODULE]._get_running_loop():
+    if _EVENTS not in sys.modules or not sys.modules[_EVENTS]._get_running_loop():
         return ""
     return f"; a body must not await, since other tasks run on its thread: {_WAYS}"

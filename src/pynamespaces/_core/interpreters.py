@@ -113,7 +113,7 @@ def _program(words: list[str], fds: Sequence[int]) -> plan.Program:
         files=plan.Texts.of(words[:1]),
         env=plan.Texts.of_environment(),
         cwd=None,
-        stdio=(_NOTHING,) * 6,
+        stdio=(-1, -1, -1, -1, -1, -1),
         close_fds=True,
         pass_fds=fds,
         uid=None,

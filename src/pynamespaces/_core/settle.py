@@ -12,9 +12,10 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
-from .._lib import lib, new_ints
+from .._lib import Target, lib, new_ints
 from .._refusals import from_errno
 from .._types import NamespaceType
+from ..errors import ClosedNamespaceError
 from ..lowlevel._arguments import check
 from .outcomes import refusal
 
@@ -27,11 +28,25 @@ Joined: TypeAlias = Sequence[tuple[NamespaceType, "Hold"]]
 """What is to be joined: at most one of each type, none where one is already."""
 
 
+class Member(Protocol):
+    """A namespace to be joined, as an object that owns it has it."""
+
+    @property
+    def _target(self) -> Target: ...
+    @property
+    def _types(self) -> tuple[NamespaceType, ...]: ...
+    def _record(self) -> Target: ...
+    def _hold(self) -> Hold: ...
+    def _is_where_children_are(self) -> bool: ...
+
+
 class Function(Protocol):
     """What is to be called."""
 
     def __call__(self, *args: object, **kwargs: object) -> object: ...
 
+
+_setns = lib.pyns_setns
 
 NOT_BY_THREADS: Final = frozenset({_T.USER, _T.PID, _T.TIME})
 """What a thread of a process cannot be in while others of it are not."""
@@ -42,21 +57,34 @@ def types_of(joined: Joined) -> tuple[NamespaceType, ...]:
     return tuple(type for type, _ in joined)
 
 
-def settle_thread(joined: Joined) -> None:
+def settle_thread(members: Sequence[Member]) -> None:
     """
-    Move the calling thread, and let go of what it was moved by.
+    Move the calling thread.
 
     Of type mnt it first gets its own root, working directory and umask.
 
     Raises:
         SystemCallError: The kernel refused.
+
+        ClosedNamespaceError: One has been closed meanwhile.
     """
-    # mnt last: the reason of a refusal is looked for in /proc.
-    for type, hold in sorted(joined, key=lambda pair: pair[0] is _T.MNT):
-        with hold as fd:
-            if type is _T.MNT:
-                check(lib.pyns_unshare(lib.CLONE_FS), "unshare", (type,))
-            check(lib.pyns_setns(fd, type.flag), "setns", (type,), fd=fd)
+    for member in members if len(members) == 1 else sorted(members, key=_is_mnt):
+        target = member._target
+        fd, type = target.fd, member._types[0]
+        if type is _T.MNT:
+            check(lib.pyns_unshare(lib.CLONE_FS), "unshare", (type,))
+        result = _setns(fd, target.nstype)
+        # Its number is taken back before it is closed: the same, it was the right one.
+        if target.fd != fd or fd < 0:
+            raise ClosedNamespaceError(f"{member!r} is closed")
+        # Without power, nobody may enter where he is.
+        if result < 0 and not member._is_where_children_are():
+            raise from_errno(-result, "setns", (type,), fd=fd)
+
+
+def _is_mnt(member: Member) -> bool:
+    # Last: the reason of a refusal is looked for in /proc.
+    return member._types[0] is _T.MNT
 
 
 def settle_process(joined: Joined) -> None:

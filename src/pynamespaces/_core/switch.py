@@ -17,7 +17,6 @@ from .._refusals import from_errno
 from .._types import NamespaceType, flags_of
 from ..errors import IrreversibleError
 from ..lowlevel._arguments import check
-from . import awaiting
 from .outcomes import (
     failed_restore,
     is_due_to_threads,
@@ -37,6 +36,9 @@ _undo = lib.pyns_undo
 
 _owners = itertools.count(1)
 _T = NamespaceType
+_EVENTS: Final = "asyncio.events"
+"""While it is not imported, there is no event loop on any thread."""
+
 Given = TypeVar("Given")
 
 _OUT_OF_ORDER: Final = (
@@ -71,8 +73,8 @@ class Enterable:
             result = _enter(self._target)
             if result:
                 _try_again(self._target, self._types, result)
-            if awaiting.MODULE in _modules:
-                awaiting.note(depth)
+            if _EVENTS in _modules:
+                _core.awaiting.note(depth)
         except BaseException as error:
             # Also where a signal handler raised after the shim had succeeded. The
             # call is made here: a function of Python's could be interrupted at once.
@@ -95,8 +97,8 @@ class Enterable:
         if result:
             # After the fact: a hook that raises must not keep a thread from home.
             _audit("pynamespaces.setns", self._types)
-        if awaiting.MODULE in _modules and awaiting.has_awaited(_depth()) and result:
-            awaiting.warn(self._types)
+        if _EVENTS in _modules and _core.awaiting.has_awaited(_depth()) and result:
+            _core.awaiting.warn(self._types)
 
 
 def _try_again(target: Target, types: tuple[NamespaceType, ...], result: int) -> None:
@@ -115,7 +117,7 @@ def _leave_again(result: int) -> int:
             # Also when a signal handler raises during the wait.
             result = lib.pyns_leave_finally()
     if result == -lib.PYNS_EORDER:
-        raise RuntimeError(_OUT_OF_ORDER + awaiting.hint())
+        raise RuntimeError(_OUT_OF_ORDER + _core.awaiting.hint())
     if result < 0:
         raise failed_restore(result)
     return result
@@ -163,8 +165,8 @@ def enter_all(
             result = lib.pyns_enter_all(*arguments)
         if result < 0:
             raise refusal(result, types)
-        if awaiting.MODULE in _modules:
-            awaiting.note(depth)
+        if _EVENTS in _modules:
+            _core.awaiting.note(depth)
     except BaseException as error:
         result = _undo(depth)
         if result < 0:
@@ -224,8 +226,8 @@ def leave(owner: int, types: tuple[NamespaceType, ...]) -> None:
         result = _leave_again(result)
     if result:
         _audit("pynamespaces.setns", types)
-    if awaiting.MODULE in _modules and awaiting.has_awaited(_depth()) and result:
-        awaiting.warn(types, stacklevel=4)
+    if _EVENTS in _modules and _core.awaiting.has_awaited(_depth()) and result:
+        _core.awaiting.warn(types, stacklevel=4)
 
 
 class Entry(Generic[Given]):
@@ -293,8 +295,8 @@ def unshare_for_now(
             check(lib.pyns_make_private(), "mount", (_T.MNT,), "/")
         if loopback:
             check(lib.pyns_loopback_up(), "ioctl(SIOCSIFFLAGS)", (_T.NET,), "lo")
-        if awaiting.MODULE in _modules:
-            awaiting.note(depth)
+        if _EVENTS in _modules:
+            _core.awaiting.note(depth)
     except BaseException as error:
         result = _undo(depth)
         if result < 0:

@@ -1,6 +1,5 @@
 """The threads of this process, as the kernel counts them."""
 
-import os
 import time
 from typing import Final
 
@@ -48,28 +47,14 @@ def wait_until_alone() -> bool:
     return True
 
 
-def _is_listed(tid: int) -> bool:
-    try:
-        # What it says is of no interest: of a thread that is gone it says ESRCH.
-        os.getpriority(os.PRIO_PROCESS, tid)
-    except OSError:
-        return False
-    return True
-
-
 def wait_until_gone(tid: int) -> None:
     """
     Wait, for a tenth of a second at the most, until a joined thread has ended.
 
     Until then the kernel counts it, and it is still in its namespaces.
     """
-    glances = 0
+    if lib.pyns_is_gone(tid, _GLANCES):
+        return
     deadline = time.monotonic() + _PATIENCE
-    while _is_listed(tid):
-        glances += 1
-        if glances <= _GLANCES:
-            os.sched_yield()
-        elif time.monotonic() > deadline:
-            return
-        else:
-            time.sleep(_PAUSE)
+    while not lib.pyns_is_gone(tid, 1) and time.monotonic() < deadline:
+        time.sleep(_PAUSE)

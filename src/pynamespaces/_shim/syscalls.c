@@ -3,6 +3,7 @@
 
 #include <net/if.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 int pyns_setns(int fd, int nstype) {
@@ -45,6 +46,18 @@ int pyns_is_alone(void) {
 
 int pyns_prctl(int option, unsigned long value) {
     return PYNS_RESULT(prctl(option, value, 0UL, 0UL, 0UL));
+}
+
+/* Whether the kernel has forgotten a thread, after so many looks, between which others
+ * may run. What the call asks for is of no interest: of a thread that is gone it says
+ * ESRCH. */
+int pyns_is_gone(int tid, int glances) {
+    while (syscall(SYS_getpriority, PRIO_PROCESS, tid) >= 0) {
+        if (--glances <= 0)
+            return 0;
+        sched_yield();
+    }
+    return 1;
 }
 
 int pyns_make_root_private(void) {

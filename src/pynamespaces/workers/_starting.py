@@ -85,12 +85,9 @@ class _Errand(NamedTuple):
 
 def _enter(mnt: int) -> int:
     """Enter a mount namespace for good; return 0 or errno."""
-    hold = Hold()
     try:
-        hold.duplicate(mnt)
-        os.close(mnt)
         _core.load_all()
-        settle.settle_thread([(_T.MNT, hold)])
+        settle.settle_thread([Namespace._adopt(mnt)])
     except SystemCallError as error:
         return error.errno or errno.EIO
     return 0

@@ -41,7 +41,7 @@ class _Place:
         self._home = NamespaceSet()
         try:
             for type, namespace in self._members.items():
-                if type in settle.NOT_BY_THREADS and namespace._joined():
+                if type in settle.NOT_BY_THREADS and not _is_shared(namespace):
                     raise ValueError(
                         f"no thread can be alone in another {type} namespace: use "
                         "processes, with ProcessPoolExecutor(mp_context=get_context("
@@ -61,9 +61,10 @@ class _Place:
                 "a pool that was made in another mount namespace was given work, and "
                 "its threads cannot go back there: give it work from outside"
             )
-        joined = [*self._members._joined(), *self._home._joined()]
-        sys.audit("pynamespaces.setns", settle.types_of(joined))
-        settle.settle_thread(joined)
+        members = [*self._members.values(), *self._home.values()]
+        others = [member for member in members if not _is_shared(member)]
+        sys.audit("pynamespaces.setns", tuple(member.type for member in others))
+        settle.settle_thread(others)
 
     def __contains__(self, type: object) -> bool:
         return type in self._members
@@ -71,6 +72,11 @@ class _Place:
     def close(self) -> None:
         self._members.close()
         self._home.close()
+
+
+def _is_shared(namespace: Namespace) -> bool:
+    """Return whether the calling thread is in a namespace."""
+    return namespace._is_where_children_are()
 
 
 def _current_but(members: NamespaceSet) -> Iterator[Namespace]:
