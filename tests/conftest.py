@@ -1,5 +1,6 @@
 """Tiers, and the invariants that hold after every test."""
 
+import gc
 import os
 import signal
 import time
@@ -8,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import working
 from holding import Holder, holder
 from support import TIER, missing
 
@@ -112,6 +114,20 @@ def _changes(before: dict[str, object], after: dict[str, object]) -> list[str]:
         for key in before
         if before[key] != after[key]
     ]
+
+
+@pytest.fixture(scope="module")
+def tracked() -> Iterator[None]:
+    """What multiprocessing keeps for the process, for as long as a module's tests."""
+    with working.tracked():
+        yield
+
+
+@pytest.fixture
+def collected(nothing_left_behind: None) -> Iterator[None]:
+    """No process objects in cycles, before it is looked at what is left."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture(scope="module")

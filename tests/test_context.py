@@ -1,6 +1,5 @@
 """`get_context`: a process lives, ends and is asked as `multiprocessing` has it."""
 
-import gc
 import multiprocessing
 import os
 import signal
@@ -21,19 +20,9 @@ from working import LIMIT, links
 from pynamespaces import get_context
 from pynamespaces.workers.processes import NamespaceContext
 
+pytestmark = pytest.mark.usefixtures("tracked", "collected")
+
 CODES = (0, 1, 255, -signal.SIGKILL, -signal.SIGTERM, -signal.SIGUSR1)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _tracked() -> Iterator[None]:
-    with working.tracked():
-        yield
-
-
-@pytest.fixture(autouse=True)
-def _collected(nothing_left_behind: None) -> Iterator[None]:
-    yield
-    gc.collect()
 
 
 @contextmanager
@@ -188,6 +177,7 @@ def test_end_of_the_interpreter(daemon: bool) -> None:
     code = f"""
 import os, sys, time
 from pynamespaces import get_context
+
 context = get_context(new=("user", "pid"))
 reader, writer = context.Pipe(duplex=False)
 seconds = 100 if {daemon} else 0

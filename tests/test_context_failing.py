@@ -24,20 +24,10 @@ from working import LIMIT, links, nothing
 
 from pynamespaces import Namespace, NamespaceSet, SpawnError, get_context
 
+pytestmark = pytest.mark.usefixtures("tracked", "collected")
+
 PLAIN = pytest.mark.tier("plain")
 NO_CGROUP = "/sys/fs/cgroup/no such thing"
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _tracked() -> Iterator[None]:
-    with working.tracked():
-        yield
-
-
-@pytest.fixture(autouse=True)
-def _collected(nothing_left_behind: None) -> Iterator[None]:
-    yield
-    gc.collect()
 
 
 def refused(
@@ -248,6 +238,7 @@ import os, signal, sys
 sys.path.insert(0, sys.argv[1])
 import working
 from pynamespaces import get_context
+
 context = get_context(new=("user", "pid"))
 ours, theirs = context.Pipe()
 process = context.Process(target=working.outlive, args=[theirs])

@@ -1,13 +1,11 @@
 """The private side of the standard library that workers are started through."""
 
-import gc
 import importlib.util
 import inspect
 import json
 import os
 import queue
 import threading
-from collections.abc import Iterator
 from concurrent import futures
 from concurrent.futures import process as executing
 from concurrent.futures import thread
@@ -15,7 +13,6 @@ from multiprocessing import popen_fork, popen_spawn_posix, process, spawn, util
 from multiprocessing.context import SpawnProcess
 
 import pytest
-import working
 from starting import orphans_reaped
 from support import missing, run_python
 from test_popen_hook import parameters
@@ -25,17 +22,7 @@ from pynamespaces import ThreadPoolExecutor, get_context
 from pynamespaces.workers import _starting
 from pynamespaces.workers._starting import Inhabitant
 
-
-@pytest.fixture(autouse=True, scope="module")
-def _tracked() -> Iterator[None]:
-    with working.tracked():
-        yield
-
-
-@pytest.fixture(autouse=True)
-def _collected(nothing_left_behind: None) -> Iterator[None]:
-    yield
-    gc.collect()
+pytestmark = pytest.mark.usefixtures("tracked", "collected")
 
 
 def private(owner: object, name: str) -> object:
@@ -200,6 +187,7 @@ util.ThreadPoolMixin.executor_type = Pool
 from test.test_concurrent_futures import (
     test_deadlock, test_init, test_process_pool, test_shutdown, test_thread_pool
 )
+
 modules = [test_deadlock, test_init, test_process_pool, test_shutdown, test_thread_pool]
 kinds = util.ProcessPoolSpawnMixin, util.ThreadPoolMixin
 # They take their time, and are about something else; or are about another class.

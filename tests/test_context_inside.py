@@ -1,10 +1,9 @@
 """`get_context`: its processes in fresh namespaces, and as whom they run."""
 
-import gc
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from typing import Unpack
 
@@ -17,17 +16,7 @@ from working import LIMIT, Links, links
 
 from pynamespaces import TypeLike, get_context
 
-
-@pytest.fixture(autouse=True, scope="module")
-def _tracked() -> Iterator[None]:
-    with working.tracked():
-        yield
-
-
-@pytest.fixture(autouse=True)
-def _collected(nothing_left_behind: None) -> Iterator[None]:
-    yield
-    gc.collect()
+pytestmark = pytest.mark.usefixtures("tracked", "collected")
 
 
 # --- fresh ones ---

@@ -1,6 +1,5 @@
 """`get_context`: its processes in namespaces that there are already."""
 
-import gc
 import os
 import subprocess
 import sys
@@ -20,17 +19,7 @@ from working import LIMIT, links
 
 from pynamespaces import Namespace, NamespaceSet, Popen, TypeLike, get_context
 
-
-@pytest.fixture(autouse=True, scope="module")
-def _tracked() -> Iterator[None]:
-    with working.tracked():
-        yield
-
-
-@pytest.fixture(autouse=True)
-def _collected(nothing_left_behind: None) -> Iterator[None]:
-    yield
-    gc.collect()
+pytestmark = pytest.mark.usefixtures("tracked", "collected")
 
 
 def test_join() -> None:

@@ -1,10 +1,8 @@
 """`get_context`: pools and executors of `multiprocessing` work as ever, inside."""
 
-import gc
 import multiprocessing
 import os
 import signal
-from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import active_children
@@ -18,17 +16,7 @@ from working import LIMIT, links
 
 from pynamespaces import get_context
 
-
-@pytest.fixture(autouse=True, scope="module")
-def _tracked() -> Iterator[None]:
-    with working.tracked():
-        yield
-
-
-@pytest.fixture(autouse=True)
-def _collected(nothing_left_behind: None) -> Iterator[None]:
-    yield
-    gc.collect()
+pytestmark = pytest.mark.usefixtures("tracked", "collected")
 
 
 @TWO

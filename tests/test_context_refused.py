@@ -1,27 +1,15 @@
 """`get_context`: what is refused when a context is made, before anything starts."""
 
 import gc
-from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
-import working
 from creating import descriptors, nothing_happens
 from starting import Ours
 
 from pynamespaces import IdMap, Namespace, NamespaceSet, get_context
 
-
-@pytest.fixture(autouse=True, scope="module")
-def _tracked() -> Iterator[None]:
-    with working.tracked():
-        yield
-
-
-@pytest.fixture(autouse=True)
-def _collected(nothing_left_behind: None) -> Iterator[None]:
-    yield
-    gc.collect()
+pytestmark = pytest.mark.usefixtures("tracked", "collected")
 
 
 ONE = IdMap([(0, 0, 1)])

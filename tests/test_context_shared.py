@@ -1,7 +1,6 @@
 """`get_context`: what its processes share with each other and with the caller."""
 
 import gc
-from collections.abc import Iterator
 from multiprocessing import shared_memory
 
 import pytest
@@ -12,17 +11,7 @@ from working import LIMIT
 
 from pynamespaces import get_context
 
-
-@pytest.fixture(autouse=True, scope="module")
-def _tracked() -> Iterator[None]:
-    with working.tracked():
-        yield
-
-
-@pytest.fixture(autouse=True)
-def _collected(nothing_left_behind: None) -> Iterator[None]:
-    yield
-    gc.collect()
+pytestmark = pytest.mark.usefixtures("tracked", "collected")
 
 
 @TWO
