@@ -12,6 +12,7 @@ import pytest
 import pynamespaces
 from pynamespaces import errors
 from pynamespaces.errors import (
+    CallError,
     ClosedNamespaceError,
     IrreversibleError,
     MultithreadedError,
@@ -49,6 +50,7 @@ REFUSED: dict[type[SystemCallError], type[Exception]] = {
 """The errors of system calls, and the builtin that each is too."""
 
 OTHERS: dict[type[NamespaceError], type[Exception]] = {
+    CallError: Exception,
     IrreversibleError: Exception,
     ClosedNamespaceError: ValueError,
     NamespaceGoneError: LookupError,
@@ -200,6 +202,13 @@ def test_pickling_of_others(kind: type[NamespaceError]) -> None:
     """An error without a system call keeps its text when pickled."""
     arrived = pickle.loads(pickle.dumps(kind("the text")))
     assert (type(arrived), str(arrived)) == (kind, "the text")
+
+
+def test_pickling_of_an_exit_status() -> None:
+    """The exit status of a process that was called in comes along."""
+    arrived = pickle.loads(pickle.dumps(CallError("the text", -9)))
+    assert (str(arrived), arrived.exitcode) == ("the text", -9)
+    assert CallError("the text").exitcode is None
 
 
 def test_pickling_without_filename() -> None:

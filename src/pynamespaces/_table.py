@@ -120,7 +120,8 @@ TABLE: Final = (
     Row("setns-owner-power", (errno.EPERM,), _SETNS, (), None,
         NamespacePermissionError,
         "the caller has no CAP_SYS_ADMIN in the user namespace that owns it",
-        "start a program in both: run(..., join=[ns.owner(), ns])"),
+        "be in both: run(..., join=[ns.owner(), ns]), or "
+        "NamespaceSet([ns.owner(), ns]).call(...)"),
     # --- unshare and clone3 ---
     Row("kernel-lacks-type", (errno.EINVAL,), _CREATE, (),
         _causes.kernel_lacks_type, UnsupportedError,

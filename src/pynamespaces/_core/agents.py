@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 
 from .._lib import new_buffer, read_buffer
 from .._refusals import from_errno
-from ..errors import CallError, SystemCallError
+from ..errors import CallError
 from . import answers, inside, interpreters
 from .answers import Answer
 from .reach import Hold, channel
@@ -101,7 +101,7 @@ def _fork(
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     try:
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-        pid = os.fork()
+        pid = _forked()
         if pid == 0:
             try:
                 ours.close()
@@ -111,12 +111,15 @@ def _fork(
             finally:
                 os._exit(1)
         child.hold_fork(pid)
-    except OSError as error:
-        if isinstance(error, SystemCallError):
-            raise
-        raise from_errno(error.errno or errno.EIO, "fork") from None
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def _forked() -> int:
+    try:
+        return os.fork()
+    except OSError as error:
+        raise from_errno(error.errno or errno.EIO, "fork") from None
 
 
 def _reap(child: Child) -> int | None:

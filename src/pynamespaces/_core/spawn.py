@@ -80,17 +80,17 @@ class Child:
         Hold a child that was just forked, with all signals blocked.
 
         Raises:
-            OSError: It cannot be held, and is abandoned.
+            SystemCallError: It cannot be held, and is abandoned.
         """
         self._spawn.pid = pid
-        try:
-            self._spawn.pidfd = os.pidfd_open(pid)
-        except OSError as error:
-            if error.errno != errno.ESRCH:
-                self.abandon()
-                raise
+        pidfd = lib.pyns_pidfd_open(pid, 0)
+        if pidfd == -errno.ESRCH:
             # It has ended, and with SIGCHLD ignored nothing is left of it.
             self._spawn.pid = 0
+        elif pidfd < 0:
+            self.abandon()
+            check(pidfd, "pidfd_open")
+        self._spawn.pidfd = max(pidfd, _NOTHING)
 
     def listen(self, channel: int, text: Buffer, size: int) -> int:
         """Read what it says, and hold what it has moved on as; return how much."""
