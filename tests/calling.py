@@ -2,19 +2,22 @@
 
 import os
 import signal
+import stat
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from typing import Final, NoReturn, TypeAlias
 
 import pytest
+from provoking import libc
 from starting import makable
 
 from pynamespaces import Namespace, NamespaceSet, TypeLike
 from pynamespaces._core.call import How
 
 ALL: Final = ("cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts")
+PR_GET_DUMPABLE = 3
 BY_THREADS: Final = ("cgroup", "ipc", "mnt", "net", "uts")
 
 
@@ -103,6 +106,55 @@ def call_again(path: str, type: TypeLike) -> tuple[dict[str, str], dict[str, str
     """Call from within a call."""
     with closing(Namespace.from_path(path, type)) as namespace:
         return where(), namespace.call(where)
+
+
+def wait_for_ever() -> None:
+    """Wait for nothing."""
+    while True:
+        signal.pause()
+
+
+def mask() -> set[int]:
+    """Return the signals that the calling thread blocks."""
+    return {int(number) for number in signal.pthread_sigmask(signal.SIG_BLOCK, ())}
+
+
+def leave_a_thread() -> tuple[int, int]:
+    """Start a thread that does not end."""
+    threading.Thread(target=threading.Event().wait).start()
+    return which()
+
+
+def leave_a_child() -> int:
+    """Fork a child that holds all that this process has open."""
+    pid = os.fork()
+    if pid == 0:
+        wait_for_ever()
+    return pid
+
+
+def dumpable() -> int:
+    """Return whether others may look into this process."""
+    return int(libc.prctl(PR_GET_DUMPABLE))
+
+
+def low_sockets() -> list[int]:
+    """Return which numbers of standard streams are sockets."""
+    found = []
+    for fd in range(3):
+        with suppress(OSError):
+            if stat.S_ISSOCK(os.fstat(fd).st_mode):
+                found.append(fd)
+    return found
+
+
+def fork_and_wait() -> str:
+    """Return in two processes, the child first."""
+    pid = os.fork()
+    if pid == 0:
+        return "child" * 100_000
+    os.waitpid(pid, 0)
+    return "parent"
 
 
 @contextmanager

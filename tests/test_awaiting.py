@@ -2,9 +2,11 @@
 
 import asyncio
 import socket
+import sys
 import warnings
 from collections.abc import Coroutine
 from contextlib import AbstractContextManager, closing
+from types import ModuleType
 
 import pytest
 from calling import where
@@ -178,3 +180,26 @@ def test_ways_that_work(target: Holder) -> None:
 
     with members(target.pid, "uts") as made:
         assert warned(main(made)) == []
+
+
+def test_asyncio_is_being_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While another thread is importing asyncio, bodies are as ever."""
+    monkeypatch.setitem(sys.modules, "asyncio.events", ModuleType("asyncio.events"))
+    monkeypatch.setitem(sys.modules, "asyncio.tasks", ModuleType("asyncio.tasks"))
+    with closing(NamespaceSet.current("uts", "net")) as current, current:
+        pass
+
+
+def test_nothing_piles_up() -> None:
+    """However often a coroutine enters, the loop has one thing more to do."""
+
+    async def main(current: NamespaceSet) -> None:
+        loop = asyncio.get_running_loop()
+        before = len(getattr(loop, "_ready"))  # noqa: B009 - private
+        for _ in range(100):
+            with current:
+                pass
+        assert len(getattr(loop, "_ready")) <= before + 1  # noqa: B009
+
+    with closing(NamespaceSet.current("uts", "net")) as current:
+        assert warned(main(current)) == []

@@ -8,13 +8,11 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
 import pytest
-from calling import BIRTHS, Birth
-from provoking import libc
+from calling import BIRTHS, Birth, dumpable
 from starting import ROOT, fresh_proc, orphans_reaped
 
 from pynamespaces import CallError, IdMap, NamespaceSet, Popen, TypeLike
 
-PR_GET_DUMPABLE = 3
 OTHERS = IdMap([(0, 100000, 1000)])
 
 
@@ -33,11 +31,6 @@ def target(*new: TypeLike, script: str = "", **more: object) -> Iterator[Namespa
             process.kill()
 
 
-def dumpable() -> int:
-    """Return whether others may look into this process."""
-    return int(libc.prctl(PR_GET_DUMPABLE))
-
-
 @BIRTHS
 @pytest.mark.parametrize("new", [("user",), ("user", "pid")])
 def test_memory_is_hidden(new: tuple[TypeLike, ...], birth: Birth) -> None:
@@ -50,7 +43,7 @@ def test_memory_is_hidden(new: tuple[TypeLike, ...], birth: Birth) -> None:
 LOOK = """
 for turn in $(seq 3000); do
     for folder in /proc/[0-9]*; do
-        if grep -q python $folder/comm 2>/dev/null; then
+        if grep -qE 'python|pytest' $folder/comm 2>/dev/null; then
             for name in environ maps mem; do
                 if head -c 1 $folder/$name >/dev/null 2>&1
                 then echo may read $name; exec sleep 60; fi
@@ -87,7 +80,7 @@ def test_root_of_the_target() -> None:
 STRIKE = """
 for turn in $(seq 3000); do
     for folder in /proc/[0-9]*; do
-        if grep -q python $folder/comm 2>/dev/null; then
+        if grep -qE 'python|pytest' $folder/comm 2>/dev/null; then
             kill -%s ${folder#/proc/}; sleep 60
         fi
     done

@@ -12,7 +12,15 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 
 import pytest
-from calling import BIRTHS, Birth, where, which
+from calling import (
+    BIRTHS,
+    Birth,
+    leave_a_child,
+    leave_a_thread,
+    mask,
+    wait_for_ever,
+    where,
+)
 from starting import eventually, makable, orphans_reaped
 from support import run_python
 
@@ -44,12 +52,6 @@ def interrupted_after(seconds: float) -> Iterator[None]:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
         signal.setitimer(signal.ITIMER_REAL, *timeout)
-
-
-def wait_for_ever() -> None:
-    """Wait for nothing."""
-    while True:
-        signal.pause()
 
 
 @BIRTHS
@@ -115,11 +117,6 @@ def test_signals_of_a_function(birth: Birth) -> None:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGUSR2})
         signal.signal(signal.SIGWINCH, ignored)
         signal.signal(signal.SIGUSR1, handler)
-
-
-def mask() -> set[int]:
-    """Return the signals that the calling thread blocks."""
-    return {int(number) for number in signal.pthread_sigmask(signal.SIG_BLOCK, ())}
 
 
 ENDED = """
@@ -217,23 +214,9 @@ def test_threads_of_a_function(birth: Birth) -> None:
     assert not os.path.exists(f"/proc/{pid}")
 
 
-def leave_a_thread() -> tuple[int, int]:
-    """Start a thread that does not end."""
-    threading.Thread(target=threading.Event().wait).start()
-    return which()
-
-
 @BIRTHS
 def test_processes_of_a_function(birth: Birth) -> None:
     """A child that the function leaves behind does not hold up the call."""
     with closing(NamespaceSet.new("user", "uts")) as made, birth(), orphans_reaped():
         pid = made.call(leave_a_child)
         os.kill(pid, signal.SIGKILL)
-
-
-def leave_a_child() -> int:
-    """Fork a child that holds all that this process has open."""
-    pid = os.fork()
-    if pid == 0:
-        wait_for_ever()
-    return pid

@@ -1,15 +1,18 @@
 """Calling a function elsewhere that does something odd."""
 
+import asyncio
 import os
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 
 import pytest
-from calling import BIRTHS, Birth
+from calling import BIRTHS, KINDS, Birth, fork_and_wait, low_sockets, somewhere
 from starting import orphans_reaped
-from support import run_python
+from support import in_child, run_python
 
-from pynamespaces import CallError, Namespace, NamespaceSet
+from pynamespaces import CallError, Namespace, NamespaceSet, ThreadPoolExecutor
+from pynamespaces._core.call import How
 
 
 def test_sigpipe() -> None:
@@ -39,15 +42,6 @@ def test_function_that_forks(birth: Birth) -> None:
         assert made.call(fork_and_wait) == "parent"
 
 
-def fork_and_wait() -> str:
-    """Return in two processes, the child first."""
-    pid = os.fork()
-    if pid == 0:
-        return "child" * 100_000
-    os.waitpid(pid, 0)
-    return "parent"
-
-
 @dataclass(frozen=True)
 class FrozenError(Exception):
     """An error to which nothing can be assigned."""
@@ -71,3 +65,70 @@ def test_closed_descriptors() -> None:
     with closing(NamespaceSet.new("user", "uts")) as made:
         with pytest.raises(CallError):
             made.call(os.closerange, 0, 1000)
+
+
+async def later() -> str:
+    """Run when somebody awaits it."""
+    return os.readlink("/proc/thread-self/ns/uts")
+
+
+def one_by_one() -> Iterator[str]:
+    """Run when somebody asks."""
+    yield os.readlink("/proc/thread-self/ns/uts")
+
+
+@KINDS
+@pytest.mark.parametrize("function", [later, one_by_one])
+@pytest.mark.filterwarnings("ignore:coroutine")
+def test_function_that_has_not_run(function: Callable[[], object], how: How) -> None:
+    """What a function leaves to be run in the caller is refused."""
+    with somewhere(how) as made:
+        with pytest.raises(TypeError, match="has not run yet"):
+            made.call(function, how=how)
+        if how == "thread":
+            with ThreadPoolExecutor(made) as pool:
+                with pytest.raises(TypeError, match="has not run yet"):
+                    pool.submit(function).result()
+        name = str(made["uts"].id)
+        assert made.call(asyncio.run, later(), how="thread") == name or how != "thread"
+
+
+@BIRTHS
+def test_closed_streams(birth: Birth) -> None:
+    """With standard streams closed, what is printed is not taken for an answer."""
+
+    def check() -> list[int]:
+        os.closerange(0, 3)
+        with closing(Namespace.new("user")) as made, birth():
+            return made.call(low_sockets)
+
+    assert in_child(check) == []
+
+
+FULL = """
+import os, sys
+from pynamespaces import Namespace
+sys.stdout = open("/dev/full", "w")
+print("before")
+value = Namespace.new("user").call(lambda: print("inside") or 7)
+os.write(2, str(value).encode())
+os._exit(0)
+"""
+
+
+def test_full_stream() -> None:
+    """What cannot be written does not keep the value back."""
+    assert run_python(FULL).stderr == "7"
+
+
+def test_the_word_main() -> None:
+    """An argument that names the main module does not need it."""
+    code = """
+import threading
+from pynamespaces import Namespace
+end = threading.Event()
+threading.Thread(target=end.wait).start()
+print(Namespace.new("user").call(len, "__main__"))
+end.set()
+"""
+    assert run_python(code).stdout == "8\n"

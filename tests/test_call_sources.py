@@ -27,9 +27,24 @@ def log():
         logging.exception("as it happens")
     return "logged"
 
+class Failing:
+    def __del__(self):
+        fail()
+
+def drop():
+    Failing()
+    return "dropped"
+
+def start():
+    thread = threading.Thread(target=fail)
+    thread.start()
+    thread.join()
+    return "started"
+
 def main():
     mnt = Namespace.from_pid(int(sys.argv[1]), "mnt")
     print(mnt.call(log))
+    print(mnt.call(drop), mnt.call(drop, how="process"), mnt.call(start))
     for how in ("thread", "process"):
         try:
             mnt.call(fail, how=how)
@@ -77,5 +92,13 @@ def test_sources_of_the_target(tmp_path: Path) -> None:
         finally:
             process.kill()
     assert done.stdout.splitlines() == [
-        *("logged", "boom", "boom", "BrokenThreadPool", "boom", "1"),
+        *(
+            "logged",
+            "dropped dropped started",
+            "boom",
+            "boom",
+            "BrokenThreadPool",
+            "boom",
+            "1",
+        ),
     ], done.stderr

@@ -1,6 +1,7 @@
 """`get_context`: its processes in fresh namespaces, and as whom they run."""
 
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -72,6 +73,12 @@ def test_pid_without_init() -> None:
     """Without an init, a process is number 1, and ends as others."""
     context = get_context(new=makable("pid"), init=False)
     assert told(os.getpid, new=makable("pid"), init=False) == 1
+    # An init of its own would not hear SIGTERM.
+    process = context.Process(target=working.wait_for_end)
+    process.start()
+    process.terminate()
+    process.join(LIMIT)
+    assert process.exitcode == -signal.SIGKILL
     with ProcessPoolExecutor(2, context) as pool:
         assert {*pool.map(telling.getpid, range(10))} == {1}
 

@@ -17,7 +17,14 @@ from support import program
 from targets import fresh
 from working import LIMIT, links
 
-from pynamespaces import Namespace, NamespaceSet, Popen, TypeLike, get_context
+from pynamespaces import (
+    CallError,
+    Namespace,
+    NamespaceSet,
+    Popen,
+    TypeLike,
+    get_context,
+)
 
 pytestmark = pytest.mark.usefixtures("tracked", "collected")
 
@@ -157,3 +164,18 @@ def test_beside_a_living_program() -> None:
     """Processes and programs share namespaces."""
     with living(new=makable("net")) as process, closing(process.namespaces) as found:
         assert told(links, join=found)["net"] == str(found["net"].id)
+
+
+@POWER
+def test_not_from_another_mnt() -> None:
+    """From inside another mount namespace no interpreter is started."""
+
+    def start() -> str:
+        try:
+            get_context(new="uts").Process(target=working.nothing).start()
+        except CallError as error:
+            return str(error)
+        return "started"
+
+    with closing(Namespace.new("mnt")) as mnt:
+        assert "from outside" in mnt.call(start)

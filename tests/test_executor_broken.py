@@ -185,3 +185,21 @@ def test_broken_and_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
         assert gone() is None
         eventually(lambda: threading.active_count() == 1)
         gc.collect()
+
+
+def test_cancelled_meanwhile() -> None:
+    """If one task is cancelled before the pool breaks, the others still learn of it."""
+    go_on = threading.Event()
+
+    def fail() -> None:
+        go_on.wait(LIMIT)
+        raise ValueError("not today")
+
+    with closing(NamespaceSet.current("uts")) as current:
+        with ThreadPoolExecutor(current, 1, initializer=fail) as pool:
+            waiting = [pool.submit(nothing) for _ in range(3)]
+            assert waiting[1].cancel()
+            go_on.set()
+            for future in (waiting[0], waiting[2]):
+                with pytest.raises(BrokenThreadPool, match="not today"):
+                    future.result(LIMIT)

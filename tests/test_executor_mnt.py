@@ -42,3 +42,22 @@ def test_mnt_starts_at_its_root(tmp_path: Path) -> None:
     assert os.getcwd() != "/"
     with closing(Namespace.new("mnt")) as mnt, ThreadPoolExecutor(mnt, 1) as pool:
         assert pool.submit(os.getcwd).result(LIMIT) == "/"
+
+
+@POWER
+def test_mnt_given_work_from_inside() -> None:
+    """Threads have directories of their own, too, where the one is that gives work."""
+
+    def change() -> str:
+        os.chdir("/proc")
+        os.umask(0o111)
+        return os.getcwd()
+
+    def check() -> None:
+        with closing(Namespace.new("mnt")) as mnt, ThreadPoolExecutor(mnt, 1) as pool:
+            with mnt.enter(unshare_fs=True):
+                before = os.getcwd(), os.umask(0o22)
+                assert pool.submit(change).result(LIMIT) == "/proc"
+                assert (os.getcwd(), os.umask(0o22)) == (before[0], 0o22)
+
+    in_child(check)

@@ -133,8 +133,8 @@ def require_home() -> None:
     """
     if is_away():
         raise CallError(
-            "a process with threads calls by starting an interpreter, and in this "
-            "mount namespace that would be whatever is there: call from outside"
+            "this starts an interpreter, and in the mount namespace where this thread "
+            "is, that would be whatever is there: call from outside"
         )
 
 

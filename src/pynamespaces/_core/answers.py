@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 from .. import _core
 from .._types import override
 from ..errors import CallError
+from . import settle
 
 HEAD: Final = 9
 """The length of what says how long the rest is."""
@@ -51,7 +52,7 @@ class RemoteTraceback(Exception):  # noqa: N818 - no error, but the cause of one
 def outcome(work: Callable[[], object]) -> Answer:
     """Do the work, and return what is to be said of it."""
     try:
-        value = work()
+        value = settle.refuse_unrun(work())
     except SystemExit as error:
         said = exit_status(error), _described(error.code)
         return Answer(EXITED, pickle.dumps((said, text_of(error))))

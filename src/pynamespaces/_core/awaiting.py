@@ -29,11 +29,9 @@ class _Mark(NamedTuple):
     """What was so when a body began."""
 
     loop: "asyncio.AbstractEventLoop"
-    task: "asyncio.Task[object] | None"
+    task: object
     turns: list[int]
     """Not empty once the loop has gone on to what is next."""
-
-    handle: "asyncio.Handle"
 
 
 class _Marks(_local):
@@ -41,28 +39,39 @@ class _Marks(_local):
 
     def __init__(self) -> None:
         self.by_depth: dict[int, _Mark] = {}
+        self.last: _Mark | None = None
 
 
 _marks: Final = _Marks()
 
 
+def _running_loop() -> "asyncio.AbstractEventLoop | None":
+    # Another thread may just be importing it.
+    ask = getattr(sys.modules.get(_EVENTS), "_get_running_loop", None)
+    loop: asyncio.AbstractEventLoop | None = None if ask is None else ask()
+    return None if loop is None or loop.is_closed() else loop
+
+
+def _current_task(loop: "asyncio.AbstractEventLoop") -> object:
+    ask = getattr(sys.modules.get("asyncio.tasks"), "current_task", None)
+    return None if ask is None else ask(loop)
+
+
 def note(depth: int) -> None:
     """Remember that a body begins, if an event loop runs on this thread."""
-    loop = sys.modules[_EVENTS]._get_running_loop()
-    known = _marks.by_depth
+    loop = _running_loop()
     if loop is None:
-        known.pop(depth, None)
+        _marks.by_depth.pop(depth, None)
         return
-    turns: list[int] = []
-    handle = loop.call_soon(turns.append, 1)
-    known[depth] = _Mark(loop, _current_task(loop), turns, handle)
-
-
-def _current_task(
-    loop: "asyncio.AbstractEventLoop",
-) -> "asyncio.Task[object] | None":
-    task: asyncio.Task[object] | None = sys.modules["asyncio.tasks"].current_task(loop)
-    return task
+    last = _marks.last
+    # One that the loop has not come to yet will do for all bodies until then.
+    if last is None or last.loop is not loop or last.turns:
+        turns: list[int] = []
+        loop.call_soon(turns.append, 1)
+    else:
+        turns = last.turns
+    mark = _Mark(loop, _current_task(loop), turns)
+    _marks.by_depth[depth] = _marks.last = mark
 
 
 def has_awaited(depth: int) -> bool:
@@ -70,11 +79,10 @@ def has_awaited(depth: int) -> bool:
     mark = _marks.by_depth.pop(depth, None)
     if mark is None:
         return False
-    mark.handle.cancel()
-    if mark.turns:
-        return True
-    loop = sys.modules[_EVENTS]._get_running_loop()
-    return loop is not mark.loop or _current_task(loop) is not mark.task
+    loop = _running_loop()
+    return bool(
+        mark.turns or loop is not mark.loop or _current_task(loop) is not mark.task
+    )
 
 
 def warn(types: tuple[NamespaceType, ...], stacklevel: int = 3) -> None:
@@ -89,6 +97,6 @@ def warn(types: tuple[NamespaceType, ...], stacklevel: int = 3) -> None:
 
 def hint() -> str:
     """Return what to say of entries and leaves that are out of order."""
-    if _EVENTS not in sys.modules or not sys.modules[_EVENTS]._get_running_loop():
+    if _running_loop() is None:
         return ""
     return f"; a body must not await, since other tasks run on its thread: {_WAYS}"

@@ -6,8 +6,12 @@ namespace of somebody's they would be theirs: text that they choose, code of the
 a FIFO on which the thread waits for ever.
 """
 
+from __future__ import annotations
+
 import linecache
 import sys
+import threading
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.machinery import ModuleSpec
@@ -16,6 +20,8 @@ from .. import _core
 
 _getlines = linecache.getlines
 _checkcache = linecache.checkcache
+_unraisablehook = sys.unraisablehook
+_excepthook = threading.excepthook
 
 
 def _get_lines(
@@ -29,18 +35,47 @@ def _check_cache(filename: str | None = None) -> None:
         _checkcache(filename)
 
 
+def _report_unraisable(unraisable: sys.UnraisableHookArgs) -> None:
+    # Python's own reads the sources without asking linecache.
+    if _unraisablehook is sys.__unraisablehook__ and _core.is_away():
+        what = unraisable.err_msg or "Exception ignored in"
+        _print(f"{what}: {unraisable.object!r}", unraisable.exc_value)
+    else:
+        _unraisablehook(unraisable)
+
+
+def _report_of_thread(args: threading.ExceptHookArgs) -> None:
+    if _excepthook is threading.__excepthook__ and _core.is_away():
+        if args.exc_type is not SystemExit:
+            name = args.thread.name if args.thread else "?"
+            _print(f"Exception in thread {name}:", args.exc_value)
+    else:
+        _excepthook(args)
+
+
+def _print(head: str, error: BaseException | None) -> None:
+    with nothing_imported():
+        lines = traceback.format_exception(error) if error else []
+    if sys.stderr is not None:
+        sys.stderr.write("".join([f"{head}\n", *lines]))
+
+
 def install() -> None:
-    """Have `linecache` know no source lines in threads that are away."""
+    """Have no sources read for tracebacks in threads that are away."""
     linecache.getlines = _get_lines
     linecache.checkcache = _check_cache
+    sys.unraisablehook = _report_unraisable
+    threading.excepthook = _report_of_thread
 
 
 class _Nothing:
-    """What finds no module, before others look for it."""
+    """What finds no module for a thread that is away, before others look for it."""
 
     @staticmethod
-    def find_spec(name: str, *_: object) -> ModuleSpec:
-        raise ImportError(f"{name} is not looked for in another mount namespace")
+    def find_spec(name: str, *_: object) -> ModuleSpec | None:
+        if _core.is_away():
+            raise ImportError(f"{name} is not looked for in another mount namespace")
+        return None
 
 
 @contextmanager

@@ -126,7 +126,8 @@ class _Thread(threading.Thread):
         del self._work
         try:
             settle.settle_thread(members)
-            self._value = context.run(function, *args, **kwargs)
+            value = context.run(function, *args, **kwargs)
+            self._value = settle.refuse_unrun(value)
         except SystemExit as error:
             status = answers.exit_status(error)
             said = f"the function ended by sys.exit({error.code!r})"

@@ -9,6 +9,7 @@ and ends. It ends with the thread that waits for it.
 from __future__ import annotations
 
 import errno
+import fcntl
 import functools
 import os
 import pickle
@@ -29,6 +30,7 @@ from .._types import NamespaceType
 from ..errors import CallError
 from . import answers
 from .reach import Hold
+from .reach import channel as open_channel
 from .settle import hide, settle_process, types_of
 from .threads import is_alone
 
@@ -46,6 +48,10 @@ BOOT: Final = (
 
 Work: TypeAlias = tuple["Function", Sequence[object], Mapping[str, object]]
 """A function and its arguments."""
+
+
+_FIRST: Final = 3
+"""The first number that is no standard stream's."""
 
 
 class Task(NamedTuple):
@@ -79,7 +85,9 @@ def be_forked(
         signal.set_wakeup_fd(-1)
     _reset_handlers()
     signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-    _live(socket.socket(fileno=os.dup(fd)), lambda: (joined, work), parent)
+    # As high as that was, since what is printed must not be an answer.
+    own = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _FIRST)
+    _live(socket.socket(fileno=own), lambda: (joined, work), parent)
 
 
 def be_fresh(fd: int) -> NoReturn:
@@ -122,7 +130,8 @@ def _live(
             answer = answers.outcome(work)
             if os.getpid() != own:
                 os._exit(0)  # The function has forked: one answer is enough.
-        flush()
+        with suppress(Exception):  # Whatever stands for a stream.
+            flush()
         status = 1 if answer.letter in (answers.UNFIT, answers.REFUSED) else 0
         for part in (answer.head(), answer.rest):
             channel.sendall(part, socket.MSG_NOSIGNAL)
@@ -215,7 +224,7 @@ def _give_way(
         )
     handler = signal.getsignal(signal.SIGCHLD)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # Else its status might be lost.
-    reader, writer = os.pipe()
+    sign, other_end = open_channel()
     with warnings.catch_warnings():
         # Threads of libraries: there is no lock of Python's that they could hold.
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -225,14 +234,14 @@ def _give_way(
             number = error.errno or errno.EIO
             raise from_errno(number, "fork", types) from None
     if pid != 0:
-        os.close(reader)
+        sign.close()
         channel.close()
         _end_as(pid)
     signal.signal(signal.SIGCHLD, handler)
-    os.close(writer)
+    other_end.close()
 
     def is_orphan() -> bool:
-        return bool(select.select([reader], [], [], 0)[0])
+        return bool(select.select([sign.fileno()], [], [], 0)[0])
 
     _depend(is_orphan)
     pidfd = os.pidfd_open(os.getpid())
@@ -260,6 +269,9 @@ def _end_as(pid: int) -> NoReturn:
 def flush() -> None:
     """Write out what was printed, as far as that is possible."""
     for stream in (sys.stdout, sys.stderr):
-        # None, closed, broken, or something else altogether.
-        with suppress(AttributeError, BrokenPipeError, BlockingIOError, ValueError):
+        try:
             stream.flush()
+        except TimeoutError:
+            raise  # No stream's, but a handler's.
+        except (AttributeError, OSError, ValueError):
+            pass  # None, closed, full, broken, or something else altogether.

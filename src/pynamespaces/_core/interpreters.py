@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pickle
 import sys
@@ -41,8 +42,8 @@ def start(
     from multiprocessing import util
 
     fds = [hold.fileno() for _, hold in joined]
-    pickled = _pickled(work)
-    main_name, main_path = _main() if b"__main__" in pickled else (None, None)
+    pickled, needs_main = _pickled(work)
+    main_name, main_path = _main() if needs_main else (None, None)
     task = inside.Task(
         joined=[(type, fd) for (type, _), fd in zip(joined, fds, strict=True)],
         sys_argv=sys.argv,
@@ -68,16 +69,29 @@ def start(
         send(ours, data)
 
 
-def _pickled(work: object) -> bytes:
-    """Return a function and its arguments as bytes."""
+class _Pickler(pickle.Pickler):
+    """What notices whether something is of the main module."""
+
+    needs_main = False
+
+    def reducer_override(self, obj: object) -> str:
+        if getattr(obj, "__module__", None) == "__main__":
+            self.needs_main = True
+        return NotImplemented  # type: ignore[no-any-return]
+
+
+def _pickled(work: object) -> tuple[bytes, bool]:
+    """Return a function and its arguments, and whether they need the main module."""
     why: Exception
+    file = io.BytesIO()
+    pickler = _Pickler(file, pickle.HIGHEST_PROTOCOL)
     try:
-        pickled = pickle.dumps(work)
+        pickler.dump(work)
     except Exception as error:  # noqa: BLE001 - whatever its methods raise
         why = error
     else:
-        if b"__main__" not in pickled or any(_main()):
-            return pickled
+        if not pickler.needs_main or any(_main()):
+            return file.getvalue(), pickler.needs_main
         why = CallError("it is in a main module that has no file")
     try:
         others = import_module("cloudpickle")
@@ -88,7 +102,7 @@ def _pickled(work: object) -> bytes:
             "with arguments that can be pickled, or install cloudpickle, which passes "
             "others too"
         ) from why
-    return bytes(others.dumps(work))
+    return bytes(others.dumps(work)), False
 
 
 def _main() -> tuple[str | None, str | None]:
@@ -104,7 +118,8 @@ def _main() -> tuple[str | None, str | None]:
     if path is None:
         return None, None
     folder = process.ORIGINAL_DIR or ""  # type: ignore[attr-defined]
-    return None, os.path.normpath(os.path.join(folder, path))
+    whole = os.path.normpath(os.path.join(folder, path))
+    return None, whole if os.path.exists(whole) else None  # As <stdin> does not.
 
 
 def _program(words: list[str], fds: Sequence[int]) -> plan.Program:

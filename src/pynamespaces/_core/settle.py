@@ -10,6 +10,7 @@ import errno
 import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 from .._lib import Target, lib, new_ints
@@ -48,6 +49,8 @@ class Function(Protocol):
 
 _setns = lib.pyns_setns
 
+_UNRUN: Final = (CoroutineType, GeneratorType, AsyncGeneratorType)
+
 NOT_BY_THREADS: Final = frozenset({_T.USER, _T.PID, _T.TIME})
 """What a thread of a process cannot be in while others of it are not."""
 
@@ -55,6 +58,22 @@ NOT_BY_THREADS: Final = frozenset({_T.USER, _T.PID, _T.TIME})
 def types_of(joined: Joined) -> tuple[NamespaceType, ...]:
     """Return the types of what is joined."""
     return tuple(type for type, _ in joined)
+
+
+def refuse_unrun(value: object) -> object:
+    """
+    Return what a function returned in there, if it has run in there.
+
+    Raises:
+        TypeError: It is a coroutine or a generator, which would run in the caller.
+    """
+    if isinstance(value, _UNRUN):
+        kind = type(value).__name__
+        raise TypeError(
+            f"the function returned a {kind}, which has not run yet and would do so "
+            "where the caller is: call one that runs it, as asyncio.run or list do"
+        )
+    return value
 
 
 def settle_thread(members: Sequence[Member]) -> None:
@@ -73,6 +92,8 @@ def settle_thread(members: Sequence[Member]) -> None:
         fd, type = target.fd, member._types[0]
         if type is _T.MNT:
             check(lib.pyns_unshare(lib.CLONE_FS), "unshare", (type,))
+            if member._is_where_children_are():
+                continue  # To enter it again would lose the root directory.
         result = _setns(fd, target.nstype)
         # Its number is taken back before it is closed: the same, it was the right one.
         if target.fd != fd or fd < 0:

@@ -41,9 +41,10 @@ int pyns_open_namespace(const char *path) {
     return fd;
 }
 
-/* Into *duplicate, where it is found even if Python handles a signal first. */
+/* Into *duplicate, where it is found even if Python handles a signal first. Not in the
+ * place of a standard stream that is closed: what is printed would come out there. */
 int pyns_duplicate(int fd, int *duplicate) {
-    *duplicate = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    *duplicate = fcntl(fd, F_DUPFD_CLOEXEC, 3);
     return *duplicate < 0 ? -errno : 0;
 }
 

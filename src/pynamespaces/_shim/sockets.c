@@ -25,14 +25,20 @@ int pyns_netns_cookie(int fd, uint64_t *cookie) {
     return PYNS_RESULT(getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, cookie, &size));
 }
 
-/* Where both are found even if Python handles a signal first. */
+/* Where both are found even if Python handles a signal first. Neither is in the place of
+ * a standard stream that is closed: what is printed would be read as an answer. */
 int pyns_socketpair(int *first, int *second) {
     int ends[2];
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
         return -errno;
-    *first = ends[0];
-    *second = ends[1];
-    return 0;
+    int result = pyns_duplicate(ends[0], first);
+    if (result == 0)
+        result = pyns_duplicate(ends[1], second);
+    if (result < 0)
+        pyns_release(first);
+    close(ends[0]);
+    close(ends[1]);
+    return result;
 }
 
 /* Without a signal where nobody is at the other end. */

@@ -12,6 +12,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import signal
 import socket
 import sys
 from contextlib import suppress
@@ -51,6 +52,11 @@ class Start(NamedTuple):
 
     places: Places
     preload: tuple[str, ...]
+
+    @property
+    def has_own_init(self) -> bool:
+        """Whether a process is the init of its pid namespace itself."""
+        return "pid" in self.places["new"] and self.places.get("init") is False
 
     def divided(self) -> tuple[list[Namespace], Namespace | None]:
         """
@@ -151,6 +157,7 @@ class _Started(popen_spawn_posix.Popen):
     """What stands behind a process object that has been started."""
 
     _process: Popen[bytes]
+    _is_init = False
     _fds: list[int]
 
     def _launch(self, process_obj: BaseProcess) -> None:
@@ -170,7 +177,9 @@ class _Started(popen_spawn_posix.Popen):
     def _start(
         self, process_obj: Inhabitant, writer: Hold, reader: Hold, sign: Hold
     ) -> None:
+        _core.require_home()
         start = process_obj._start
+        self._is_init = start.has_own_init
         joined, mnt = start.divided()
         tracker = resource_tracker.getfd()
         ours, theirs = reach.channel()
@@ -231,6 +240,11 @@ class _Started(popen_spawn_posix.Popen):
             ended = self._process.poll() if no_wait else self._process.wait()
             self.returncode = ended
         return self.returncode
+
+    @override
+    def terminate(self) -> None:
+        # The kernel keeps SIGTERM from an init that has no handler for it.
+        self._send_signal(signal.SIGKILL if self._is_init else signal.SIGTERM)
 
     def _send_signal(self, sig: int) -> None:
         if self.returncode is None:

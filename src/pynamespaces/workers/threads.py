@@ -62,7 +62,13 @@ class _Place:
                 "its threads cannot go back there: give it work from outside"
             )
         members = [*self._members.values(), *self._home.values()]
-        others = [member for member in members if not _is_shared(member)]
+        # mnt in any case, for a root and a working directory of the thread's own.
+        others = [
+            member
+            for member in members
+            if not _is_shared(member)
+            or (member.type is _T.MNT and member.type in self._members)
+        ]
         sys.audit("pynamespaces.setns", tuple(member.type for member in others))
         settle.settle_thread(others)
 
@@ -96,6 +102,12 @@ def _move_in(
     except BaseException as error:
         place.error = error
         raise
+
+
+def _run(fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+    value = fn(*args, **kwargs)
+    settle.refuse_unrun(value)
+    return value
 
 
 class _Init(Protocol):
@@ -158,7 +170,7 @@ class ThreadPoolExecutor(futures.ThreadPoolExecutor):
     ) -> futures.Future[R]:
         """Have *fn* called inside, as ``Executor.submit``."""
         try:
-            return super().submit(fn, *args, **kwargs)
+            return super().submit(_run, fn, *args, **kwargs)
         except BrokenThreadPool as error:
             raise error from self._place.error
 
@@ -173,7 +185,9 @@ class ThreadPoolExecutor(futures.ThreadPoolExecutor):
                     item = self._work_queue.get_nowait()
                 except queue.Empty:
                     break
-                if item is not None:
+                if item is None:
+                    continue  # That is for a thread to end.
+                if item.future.set_running_or_notify_cancel():
                     broken = BrokenThreadPool(text)
                     broken.__cause__ = reason
                     item.future.set_exception(broken)
