@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import resource
 import select
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -22,7 +23,14 @@ from starting import POWER, makable, orphans_reaped
 from support import in_child, run_python
 from working import LIMIT, links, nothing
 
-from pynamespaces import Namespace, NamespaceSet, SpawnError, get_context
+from pynamespaces import (
+    Namespace,
+    NamespaceSet,
+    SpawnError,
+    get_context,
+    unshare,
+)
+from pynamespaces.workers._starting import _Errand
 
 pytestmark = pytest.mark.usefixtures("tracked", "collected")
 
@@ -108,6 +116,22 @@ def test_mnt_is_of_others() -> None:
     """A worker that has left its power behind cannot enter a mount namespace."""
     with closing(Namespace.new("mnt")) as mnt, closing(Namespace.new("user")) as user:
         refused("setns", PermissionError, join=[user, mnt])
+
+
+@POWER
+def test_nothing_runs_where_it_is() -> None:
+    """A process that cannot enter its mount namespace ends, and runs nothing."""
+    ours, theirs = socket.socketpair()
+    with closing(Namespace.new("mnt")) as mnt, ours, theirs:
+        child = os.fork()
+        if child == 0:
+            # One of another user's, from where this has no power.
+            unshare("user")
+            _Errand(theirs.detach(), os.dup(mnt.fileno()), ()).run()
+            os._exit(0)
+        ours.sendall(child.to_bytes(4, "big"))
+        assert int.from_bytes(ours.recv(4), "big") != 0
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
 
 
 def test_start_once_more() -> None:

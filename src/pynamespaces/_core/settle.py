@@ -95,7 +95,8 @@ def settle_thread(members: Sequence[Member]) -> None:
             if member._is_where_children_are():
                 continue  # To enter it again would lose the root directory.
         result = _setns(fd, target.nstype)
-        # Its number is taken back before it is closed: the same, it was the right one.
+        # Who closes it takes the number away first: while it is there, it is the right
+        # one, and not another's that has been given the same.
         if target.fd != fd or fd < 0:
             raise ClosedNamespaceError(f"{member!r} is closed")
         # Without power, nobody may enter where he is.

@@ -85,7 +85,10 @@ class _Errand(NamedTuple):
             for name in self.preload:
                 import_module(name)
             if self.mnt != _NOTHING:
-                channel.sendall(_enter(self.mnt).to_bytes(_NUMBER, "big"))
+                number = _enter(self.mnt)
+                channel.sendall(number.to_bytes(_NUMBER, "big"))
+                if number:
+                    os._exit(1)  # Rather than go on where it is.
         return pid
 
 
