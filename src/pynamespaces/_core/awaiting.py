@@ -79,10 +79,9 @@ def has_awaited(depth: int) -> bool:
     mark = _marks.by_depth.pop(depth, None)
     if mark is None:
         return False
-    loop = _running_loop()
-    return bool(
-        mark.turns or loop is not mark.loop or _current_task(loop) is not mark.task
-    )
+    if mark.turns or _running_loop() is not mark.loop:
+        return True
+    return _current_task(mark.loop) is not mark.task
 
 
 def warn(types: tuple[NamespaceType, ...], stacklevel: int = 3) -> None:

@@ -56,7 +56,7 @@ class Start(NamedTuple):
     @property
     def has_own_init(self) -> bool:
         """Whether a process is the init of its pid namespace itself."""
-        return "pid" in self.places["new"] and self.places.get("init") is False
+        return "pid" in self.places.get("new", ()) and self.places.get("init") is False
 
     def divided(self) -> tuple[list[Namespace], Namespace | None]:
         """
