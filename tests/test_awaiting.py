@@ -1,9 +1,11 @@
 """Awaiting inside a body: what is told of it, and by whom."""
 
 import asyncio
+import gc
 import socket
 import sys
 import warnings
+import weakref
 from collections.abc import Coroutine
 from contextlib import AbstractContextManager, closing
 from types import ModuleType
@@ -203,3 +205,21 @@ def test_nothing_piles_up() -> None:
 
     with closing(NamespaceSet.current("uts", "net")) as current:
         assert warned(main(current)) == []
+
+
+def test_loop_is_let_go_of() -> None:
+    """A loop and its tasks are not kept alive by bodies that they have had."""
+    kept: list[weakref.ref[object]] = []
+
+    async def main(current: NamespaceSet) -> None:
+        with current:
+            pass
+        kept.append(weakref.ref(asyncio.get_running_loop()))
+        task = asyncio.current_task()
+        assert task is not None
+        kept.append(weakref.ref(task))
+
+    with closing(NamespaceSet.current("uts", "net")) as current:
+        asyncio.run(main(current))
+    gc.collect()
+    assert [one() for one in kept] == [None, None]

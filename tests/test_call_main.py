@@ -114,3 +114,17 @@ def test_unguarded_call(tmp_path: Path) -> None:
         os.close(reader)
         os.close(writer)
     assert "__main__" in done.stdout
+
+
+LEAVING = """
+import sys
+if __name__ != "__main__":
+    sys.exit(3)
+"""
+
+
+def test_main_module_that_leaves(tmp_path: Path) -> None:
+    """A main module that ends what imports it does not end the caller."""
+    path = tmp_path / "leaving.py"
+    path.write_text(LEAVING + GUARDED + 'if __name__ == "__main__":\n    main()\n')
+    assert "SystemExit(3)" in said_by(str(path))

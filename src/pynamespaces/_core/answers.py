@@ -10,6 +10,7 @@ from __future__ import annotations
 import pickle
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final, NamedTuple
 
 from .. import _core
@@ -80,11 +81,13 @@ def _raised(error: BaseException) -> Answer:
 
 def refused(error: BaseException) -> Answer:
     """Return what is to be said where the work could not be begun."""
-    try:
-        return Answer(REFUSED, pickle.dumps((error, text_of(error))))
-    except Exception:  # noqa: BLE001 - as above
-        said = CallError(f"the process could not begin: {_described(error)}")
-        return Answer(REFUSED, pickle.dumps((said, text_of(error))))
+    # What ends a process, as a main module may when it is imported, is not to end the
+    # caller.
+    if isinstance(error, Exception):
+        with suppress(Exception):  # As above.
+            return Answer(REFUSED, pickle.dumps((error, text_of(error))))
+    said = CallError(f"the process could not begin: {_described(error)}")
+    return Answer(REFUSED, pickle.dumps((said, text_of(error))))
 
 
 def exit_status(error: SystemExit) -> int:

@@ -40,6 +40,7 @@ class _Marks(_local):
     def __init__(self) -> None:
         self.by_depth: dict[int, _Mark] = {}
         self.last: _Mark | None = None
+        """Of one whose loop has not gone on yet; of no task, to keep none alive."""
 
 
 _marks: Final = _Marks()
@@ -67,11 +68,17 @@ def note(depth: int) -> None:
     # One that the loop has not come to yet will do for all bodies until then.
     if last is None or last.loop is not loop or last.turns:
         turns: list[int] = []
-        loop.call_soon(turns.append, 1)
+        loop.call_soon(_turn, turns)
+        _marks.last = _Mark(loop, None, turns)
     else:
         turns = last.turns
-    mark = _Mark(loop, _current_task(loop), turns)
-    _marks.by_depth[depth] = _marks.last = mark
+    _marks.by_depth[depth] = _Mark(loop, _current_task(loop), turns)
+
+
+def _turn(turns: list[int]) -> None:
+    turns.append(1)
+    if _marks.last is not None and _marks.last.turns is turns:
+        _marks.last = None
 
 
 def has_awaited(depth: int) -> bool:
