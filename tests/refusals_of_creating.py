@@ -118,6 +118,12 @@ def _clone_filtered() -> None:
     clone(lowlevel.CLONE_NEWUTS)
 
 
+def _unshare_user_filtered() -> None:
+    drop_capabilities()
+    refuse_calls(unshare=errno.EPERM)
+    lowlevel.unshare(lowlevel.CLONE_NEWUSER)
+
+
 def unshare_beyond(limit: int) -> Callable[[], None]:
     """Allow so many uts namespaces, and make one more."""
 
@@ -172,6 +178,8 @@ CREATING = [
     Case("user-apparmor", child(_unshare_user_with_apparmor),
          NamespacePermissionError, errno.EPERM, "unshare", ("user",),
          "apparmor_restrict_unprivileged_userns is 1", "AppArmor profile"),
+    Case("user-seccomp", child(_unshare_user_filtered), NamespacePermissionError,
+         errno.EPERM, "unshare", ("user",), "filter forbids user namespaces"),
     Case("create-power", child(_unshare_without_power), NamespacePermissionError,
          errno.EPERM, "unshare", ("uts",), "no CAP_SYS_ADMIN", "become root"),
     Case("create-seccomp", child(_unshare_filtered), NamespacePermissionError,

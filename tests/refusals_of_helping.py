@@ -7,7 +7,15 @@ from contextlib import closing
 
 from creating import kill_calls
 from mapping import NOBODY, PR_SET_DUMPABLE
-from provoking import drop_capabilities, give_up_root, libc, own_user
+from provoking import (
+    FakeLib,
+    drop_capabilities,
+    give_up_root,
+    libc,
+    own_user,
+    refusal,
+    replace,
+)
 from refusals_of_setns import Case, child
 
 from pynamespaces import (
@@ -17,8 +25,11 @@ from pynamespaces import (
     NamespacePermissionError,
     SystemCallError,
     UtsNamespace,
+    _proc,
     lowlevel,
 )
+from pynamespaces._core import create, outcomes
+from pynamespaces._lib import lib
 
 CAP_NET_ADMIN, CAP_SYS_TIME, CAP_SETFCAP = 12, 25, 31
 
@@ -38,6 +49,17 @@ def _make_undumpable() -> None:
 
 def _map_root_without_power() -> None:
     drop_capabilities(CAP_SETFCAP)
+    Namespace.new("user")
+
+
+def _make_confined() -> None:
+    drop_capabilities()
+    # The kernel says so where AppArmor has taken away what the root in there has.
+    replace(create, lib=FakeLib(pyns_create=refusal(errno.EACCES)))
+    step, type = lib.PYNS_STEP_SETGROUPS, lib.CLONE_NEWUSER
+    told = FakeLib(pyns_last_step=lambda: step, pyns_last_type=lambda: type)
+    replace(outcomes, lib=told)
+    replace(_proc, apparmor_restricts_userns=lambda: True)
     Namespace.new("user")
 
 
@@ -96,6 +118,9 @@ HELPING = [
     Case("maps-undumpable", child(_make_undumpable), NamespacePermissionError,
          errno.EACCES, "write", ("user",), "its own files in /proc",
          "execute a program", ("root", "plain")),
+    Case("maps-apparmor", child(_make_confined), NamespacePermissionError,
+         errno.EACCES, "write", ("user",), "AppArmor gives unconfined programs no",
+         "AppArmor profile"),
     Case("map-refused", child(_map_root_without_power), NamespacePermissionError,
          errno.EPERM, "write", ("user",), "CAP_SETFCAP", None, ("root",)),
     Case("map-invalid", child(_map_nonsense), SystemCallError, errno.EINVAL, "write",

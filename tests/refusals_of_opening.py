@@ -93,6 +93,21 @@ def _call_filtered() -> None:
     lowlevel.pidfd_open(os.getpid())
 
 
+def _call_of_later() -> None:
+    replace(_proc, kernel_version=lambda: (5, 2))
+    _call_filtered()
+
+
+def _ask_of_later() -> None:
+    replace(_proc, kernel_version=lambda: (6, 17))
+    _ask_old_kernel()
+
+
+def _unshare_missing() -> None:
+    refuse_calls(unshare=errno.ENOSYS)
+    lowlevel.unshare(lowlevel.CLONE_FS)
+
+
 _PATH = "/proc/thread-self/ns/net"
 
 
@@ -114,6 +129,8 @@ OPENING = [
          errno.ENOTTY, "ioctl(NS_GET_NSTYPE)", (), "it is no namespace"),
     Case("open-no-namespace", lambda: Namespace.from_path("/dev/null", "net"),
          NotANamespaceError, errno.ENOTTY, "open", ("net",), "file is no namespace"),
+    Case("old-ioctl", child(_ask_of_later), UnsupportedError, errno.ENOTTY,
+         "ioctl(NS_GET_ID)", (), "came with Linux 6.18, and this is older"),
     Case("no-ioctl", child(_ask_old_kernel), UnsupportedError, errno.ENOTTY,
          "ioctl(NS_GET_ID)", (), "no such request"),
     Case("ioctl-other-type", ask(lowlevel.ns_get_parent, "uts"), WrongTypeError,
@@ -153,6 +170,10 @@ OPENING = [
     Case("descriptors", _without_descriptors(lambda: Namespace.from_pid(1, "net")),
          NamespaceLimitError, errno.EMFILE, "pidfd_open", (), "too many descriptors",
          "RLIMIT_NOFILE"),
-    Case("no-call", child(_call_filtered), UnsupportedError, errno.ENOSYS,
-         "pidfd_open", (), "or a seccomp filter, does not have it"),
+    Case("old-call", child(_call_of_later), UnsupportedError, errno.ENOSYS,
+         "pidfd_open", (), "came with Linux 5.3, and the kernel is older"),
+    Case("hidden-call", child(_call_filtered), UnsupportedError, errno.ENOSYS,
+         "pidfd_open", (), "filter hides the call, which came with Linux 5.3"),
+    Case("no-call", child(_unshare_missing), UnsupportedError, errno.ENOSYS,
+         "unshare", (), "or a seccomp filter, does not have it"),
 ]  # fmt: skip

@@ -28,6 +28,7 @@ from pynamespaces import (
     Namespace,
     NoSuchNamespaceError,
     SystemCallError,
+    _causes,
     lowlevel,
 )
 from pynamespaces._refusals import from_errno
@@ -46,7 +47,10 @@ def _param(case: Case) -> object:
 def _filled(text: str | None, case: Case) -> str | None:
     """Return a row's reason as it reads for the types of a case."""
     sysctls = ", ".join(f"user.max_{type}_namespaces" for type in case.types)
-    return text and text.format(types=", ".join(case.types), sysctls=sysctls)
+    since = _causes.since(case.syscall)
+    return text and text.format(
+        types=", ".join(case.types), sysctls=sysctls, since=since
+    )
 
 
 @pytest.mark.parametrize("case", [_param(case) for case in CASES])
@@ -94,8 +98,8 @@ def test_rows_say_different_things() -> None:
 
 @pytest.mark.parametrize("row", TABLE, ids=lambda row: row.name)
 def test_reason_can_be_filled(row: Row) -> None:
-    """A reason has no other gaps than types and sysctls."""
-    filled = (row.reason or "").format(types="net", sysctls="s")
+    """A reason has no other gaps than types, sysctls and a version."""
+    filled = (row.reason or "").format(types="net", sysctls="s", since="6.8")
     assert "{" not in filled
 
 

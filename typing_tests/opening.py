@@ -100,6 +100,32 @@ def by_fd(type: TypeLike) -> None:
     Namespace.from_fd(None)  # type: ignore[call-overload]
 
 
+def by_container(type: TypeLike) -> None:
+    """The id or the name of a container."""
+    assert_type(Namespace.from_container("x", "cgroup"), CgroupNamespace)
+    assert_type(Namespace.from_container("x", "ipc"), IpcNamespace)
+    assert_type(Namespace.from_container("x", "mnt"), MountNamespace)
+    assert_type(Namespace.from_container("x", "net"), NetNamespace)
+    assert_type(Namespace.from_container("x", "pid"), PidNamespace)
+    assert_type(Namespace.from_container("x", "time"), TimeNamespace)
+    assert_type(Namespace.from_container("x", "user"), UserNamespace)
+    assert_type(Namespace.from_container("x", "uts"), UtsNamespace)
+    assert_type(Namespace.from_container("x", NamespaceType.CGROUP), CgroupNamespace)
+    assert_type(Namespace.from_container("x", NamespaceType.IPC), IpcNamespace)
+    assert_type(Namespace.from_container("x", NamespaceType.MNT), MountNamespace)
+    assert_type(Namespace.from_container("x", NamespaceType.NET), NetNamespace)
+    assert_type(Namespace.from_container("x", NamespaceType.PID), PidNamespace)
+    assert_type(Namespace.from_container("x", NamespaceType.TIME), TimeNamespace)
+    assert_type(Namespace.from_container("x", NamespaceType.USER), UserNamespace)
+    assert_type(Namespace.from_container("x", NamespaceType.UTS), UtsNamespace)
+    assert_type(Namespace.from_container("x", type), Namespace)
+    assert_type(NamespaceSet.from_container("x"), NamespaceSet)
+    assert_type(NamespaceSet.from_container("x", "net", type), NamespaceSet)
+    Namespace.from_container(b"x", "net")  # type: ignore[call-overload]
+    Namespace.from_container("x")  # type: ignore[call-overload]
+    Namespace.from_container("x", "network")  # type: ignore[call-overload]
+
+
 def current(type: TypeLike) -> None:
     """The calling thread's own."""
     assert_type(Namespace.current("cgroup"), CgroupNamespace)

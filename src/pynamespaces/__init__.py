@@ -57,6 +57,13 @@ if TYPE_CHECKING:
     from ._core.idmap import IdMap
     from ._core.mounts import Mount
     from ._core.pin import unpin
+    from .inventory import (
+        Inventory,
+        InventoryDiff,
+        NamespaceRecord,
+        ProcessRecord,
+        scan,
+    )
     from .process import CompletedProcess, Popen, check_output, run
     from .process.aio import create_subprocess_exec
     from .workers.processes import get_context
@@ -64,6 +71,7 @@ if TYPE_CHECKING:
 
 _core.WINGS.update(
     {
+        f"{__name__}.inventory": "json",
         f"{__name__}.process": "sys",
         f"{__name__}.process.aio": "asyncio",
         f"{__name__}.workers.threads": "sys",
@@ -80,6 +88,8 @@ __all__ = [
     "ClosedNamespaceError",
     "CompletedProcess",
     "IdMap",
+    "Inventory",
+    "InventoryDiff",
     "IpcNamespace",
     "IrreversibleError",
     "Mount",
@@ -92,6 +102,7 @@ __all__ = [
     "NamespaceId",
     "NamespaceLimitError",
     "NamespacePermissionError",
+    "NamespaceRecord",
     "NamespaceRef",
     "NamespaceSet",
     "NamespaceType",
@@ -101,6 +112,7 @@ __all__ = [
     "NotANamespaceError",
     "PidNamespace",
     "Popen",
+    "ProcessRecord",
     "RestoreError",
     "SpawnError",
     "SystemCallError",
@@ -117,6 +129,7 @@ __all__ = [
     "get_context",
     "lowlevel",
     "run",
+    "scan",
     "setns",
     "unpin",
     "unshare",
@@ -134,6 +147,11 @@ _LATER = {
     "create_subprocess_exec": "process.aio",
     "ThreadPoolExecutor": "workers.threads",
     "get_context": "workers.processes",
+    "scan": "inventory",
+    "Inventory": "inventory",
+    "InventoryDiff": "inventory",
+    "NamespaceRecord": "inventory",
+    "ProcessRecord": "inventory",
 }
 """What is imported when it is first asked for, and the module that has it."""
 

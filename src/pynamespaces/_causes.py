@@ -32,6 +32,38 @@ class Failure(NamedTuple):
 
 Cause: TypeAlias = Callable[[Failure], bool]
 
+_SINCE: Final = {
+    "clone3": (5, 3),
+    "ioctl(NS_GET_ID)": (6, 18),
+    "ioctl(NS_GET_MNTNS_ID)": (6, 11),
+    "listmount": (6, 8),
+    "name_to_handle_at": (6, 18),
+    "pidfd_getfd": (5, 6),
+    "pidfd_open": (5, 3),
+    "pidfd_send_signal": (5, 1),
+    "statmount": (6, 8),
+}
+"""Of which version of Linux on there is a call, as this package uses it."""
+
+
+def since(syscall: str) -> str:
+    """Return the version of Linux that a call came with, if that is known here."""
+    return ".".join(map(str, _SINCE.get(syscall, ())))
+
+
+def kernel_is_older(failure: Failure) -> bool:
+    """This kernel is older than the call."""
+    return _proc.kernel_version() < _SINCE.get(failure.syscall, (0, 0))
+
+
+def call_is_hidden(failure: Failure) -> bool:
+    """A seccomp filter watches, and a kernel of this version has the call."""
+    return (
+        failure.syscall in _SINCE
+        and not kernel_is_older(failure)
+        and _proc.is_filtered()
+    )
+
 
 def threads(failure: Failure) -> bool:
     """This process has other threads."""

@@ -128,6 +128,37 @@ class Spawn(Protocol):
     nstype: int
 
 
+class Tally(Protocol):
+    """``struct pyns_tally``: what one worker of a census has found."""
+
+    processes: object
+    threads: object
+    files: object
+    namespaces: object
+    mounts: object
+    refusals: object
+    text: object
+    process_count: int
+    thread_count: int
+    file_count: int
+    namespace_count: int
+    mount_count: int
+    refusal_count: int
+    text_size: int
+
+
+class Census(Protocol):
+    """``struct pyns_census``: reading all of ``/proc``."""
+
+    links: int
+    want: int
+    most: int
+    total: int
+    done: int
+    count: int
+    tallies: list[Tally]
+
+
 class Lib(Protocol):
     """The functions of ``api.h``: >= 0, or -errno, or a negative refusal."""
 
@@ -172,6 +203,23 @@ class Lib(Protocol):
     PYNS_STEP_SESSION: int
     PYNS_STEP_STDIO: int
     PYNS_STEP_EXECVE: int
+    PYNS_WANT_THREADS: int
+    PYNS_WANT_DESCRIPTORS: int
+    PYNS_WANT_SOCKETS: int
+    PYNS_WANT_MOUNTS: int
+    PYNS_WANT_ARGUMENTS: int
+    PYNS_WANT_OWN_CGROUPS: int
+    PYNS_LINK_CGROUP: int
+    PYNS_LINK_IPC: int
+    PYNS_LINK_MNT: int
+    PYNS_LINK_NET: int
+    PYNS_LINK_PID: int
+    PYNS_LINK_TIME: int
+    PYNS_LINK_USER: int
+    PYNS_LINK_UTS: int
+    PYNS_LINK_PID_FOR_CHILDREN: int
+    PYNS_LINK_TIME_FOR_CHILDREN: int
+    PYNS_LINKS: int
     PYNS_CAPS_RULES: int
     PYNS_CAPS_KEEP: int
     PYNS_CAPS_ONLY: int
@@ -342,6 +390,9 @@ class Lib(Protocol):
         pidfd: IntOut,
         /,
     ) -> int: ...
+    def pyns_census_start(self, census: Census, /) -> int: ...
+    def pyns_census_wait(self, census: Census, milliseconds: int, /) -> int: ...
+    def pyns_census_end(self, census: Census, /) -> int: ...
 
 
 class _Ffi(Protocol):
@@ -445,3 +496,17 @@ def new_buffer(size: int) -> Buffer:
 def read_buffer(buffer: Buffer, size: int) -> bytes:
     """Copy the first bytes of a buffer."""
     return ffi.buffer(buffer, size)[:]
+
+
+def new_census() -> Census:
+    """Make the record of a census, which ends when the record goes."""
+    record = ffi.new("struct pyns_census *")
+    # In C: a signal handler that raises cannot come before it.
+    return cast("Census", ffi.gc(record, lib.pyns_census_end))
+
+
+def read_rows(rows: object, count: int) -> bytes:
+    """Copy an array of rows, or of characters."""
+    if not count:
+        return b""
+    return ffi.buffer(cast("list[object]", rows)[0:count])[:]

@@ -9,6 +9,7 @@ from . import _core, lowlevel
 from ._calling import Caller
 from ._core import reach, switch
 from ._creating import Makers
+from ._from_container import ContainerOpeners
 from ._lib import Target
 from ._types import NamespaceId, NamespaceType, TypeLike, override
 from .errors import ClosedNamespaceError
@@ -24,7 +25,7 @@ _CLOSED: Final = -1
 _kinds: Final[dict[NamespaceType, type[Namespace]]] = {}
 
 
-class Namespace(Makers, Caller, switch.Enterable):
+class Namespace(Makers, ContainerOpeners, Caller, switch.Enterable):
     """
     An open namespace, which lives at least as long as this object.
 

@@ -13,17 +13,22 @@ from typing import Final
 from ._lib import lib
 
 
-def _read(path: str) -> str | None:
+def _read_bytes(path: str) -> bytes | None:
     """Read a file, if it is procfs's: inside a namespace, ``/proc`` may be a trap."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return None
-    with open(fd, encoding="utf-8", errors="surrogateescape") as file:
+    with open(fd, "rb") as file:
         try:
             return file.read() if lib.pyns_is_procfs(fd) == 1 else None
         except OSError:
             return None
+
+
+def _read(path: str) -> str | None:
+    data = _read_bytes(path)
+    return None if data is None else data.decode("utf-8", "surrogateescape")
 
 
 def _read_int(path: str) -> int | None:
@@ -44,7 +49,11 @@ def task_ids() -> list[int] | None:
 
 def status_field(name: str) -> str | None:
     """Return a field of the calling thread's ``status``."""
-    for line in (_read("/proc/thread-self/status") or "").splitlines():
+    return _field("/proc/thread-self/status", name)
+
+
+def _field(path: str, name: str) -> str | None:
+    for line in (_read(path) or "").splitlines():
         key, _, value = line.partition(":")
         if key == name:
             return value.strip()
@@ -53,10 +62,8 @@ def status_field(name: str) -> str | None:
 
 def nspids(name: str) -> list[int] | None:
     """Return what a process is called, from the pid namespace of ``/proc`` inward."""
-    for line in (_read(f"/proc/{name}/status") or "").splitlines():
-        if line.startswith("NSpid:"):
-            return [int(word) for word in line.split()[1:]]
-    return None
+    words = _field(f"/proc/{name}/status", "NSpid")
+    return None if words is None else [int(word) for word in words.split()]
 
 
 def time_offsets() -> str | None:
@@ -135,6 +142,13 @@ def mount_of(path: str | bytes) -> list[str] | None:
     return next((words for words in lines if words[0] == number), [])
 
 
+def kernel_version() -> tuple[int, int]:
+    """Return the first two numbers of the kernel's version; large if it has none."""
+    words = os.uname().release.split(".", 2)
+    numbers = [int(word) for word in words[:2] if word.isdecimal()]
+    return (numbers[0], numbers[1]) if len(numbers) == 2 else (1 << 16, 0)
+
+
 def namespace_types() -> list[str] | None:
     """Return the namespace types that the kernel has, or None without ``/proc``."""
     try:
@@ -165,12 +179,7 @@ def pidfd_pid(pidfd: int) -> int | None:
 
 
 def _descriptor_field(fd: int, name: str) -> str | None:
-    text = _read(f"/proc/thread-self/fdinfo/{fd}")
-    for line in (text or "").splitlines():
-        key, _, value = line.partition(":")
-        if key == name:
-            return value.strip()
-    return None
+    return _field(f"/proc/thread-self/fdinfo/{fd}", name)
 
 
 def namespace_path(pid: int | str, type: str) -> str:
@@ -235,12 +244,7 @@ def link_text(path: str) -> str | None:
 
 def mountinfo() -> bytes | None:
     """Return the mounts that the calling thread sees, as the kernel writes them."""
-    try:
-        fd = os.open("/proc/thread-self/mountinfo", os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return None
-    with open(fd, "rb") as file:
-        return file.read() if lib.pyns_is_procfs(fd) == 1 else None
+    return _read_bytes("/proc/thread-self/mountinfo")
 
 
 def mount_id(fd: int) -> int | None:
@@ -269,16 +273,19 @@ def child_ids() -> list[int]:
     texts = [_read(f"/proc/self/task/{tid}/children") for tid in task_ids() or ()]
     if not any(text is not None for text in texts):
         # A kernel without CONFIG_PROC_CHILDREN.
-        own = link_text("/proc/self")
-        return [pid for pid in process_ids() if _parent(pid) == own]
+        own = os.fsencode(link_text("/proc/self") or "")
+        return [pid for pid in process_ids() if stat_fields(pid)[1:2] == [own]]
     return [int(word) for text in texts for word in (text or "").split()]
 
 
-def _parent(pid: int) -> str | None:
-    for line in (_read(f"/proc/{pid}/status") or "").splitlines():
-        if line.startswith("PPid:"):
-            return line.split()[1]
-    return None
+def stat_fields(pid: int) -> list[bytes]:
+    """Return the words of ``stat`` after the name, which may have anything in it."""
+    return (_read_bytes(f"/proc/{pid}/stat") or b"").rpartition(b")")[2].split()
+
+
+def cgroup(pid: int | str) -> bytes | None:
+    """Return the cgroups of a process, as the kernel writes them."""
+    return _read_bytes(f"/proc/{pid}/cgroup")
 
 
 def namespace_descriptors() -> dict[int, tuple[int, str]]:

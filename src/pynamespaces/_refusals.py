@@ -4,6 +4,7 @@ import errno
 import os
 from collections.abc import Iterable
 
+from . import _causes
 from ._causes import Failure
 from ._table import TABLE, Row
 from ._types import NamespaceType
@@ -71,7 +72,11 @@ def _reason(row: Row | None, failure: Failure) -> str | None:
     if row is None or row.reason is None:
         return None
     sysctls = ", ".join(f"user.max_{type}_namespaces" for type in failure.types)
-    return row.reason.format(types=", ".join(failure.types), sysctls=sysctls)
+    return row.reason.format(
+        types=", ".join(failure.types),
+        sysctls=sysctls,
+        since=_causes.since(failure.syscall),
+    )
 
 
 def spawn_error(

@@ -102,6 +102,12 @@ class NamespaceSet(Caller, Mapping[NamespaceType, Namespace]):
         return cls._from_own_pidfd(reach.duplicate(pidfd), wanted)
 
     @classmethod
+    def from_container(cls, id_or_name: str, *types: TypeLike) -> Self:
+        """Open namespaces of a container, as `Namespace.from_container` opens one."""
+        wanted = parse_types(types)
+        return cls._from_own_pidfd(_core.inits.open_init(id_or_name), wanted)
+
+    @classmethod
     def _from_own_pidfd(cls, pidfd: int, types: tuple[NamespaceType, ...]) -> Self:
         """Open the members, and take *pidfd* over; it is closed if that fails."""
         self = cls()
@@ -112,9 +118,8 @@ class NamespaceSet(Caller, Mapping[NamespaceType, Namespace]):
     @classmethod
     def current(cls, *types: TypeLike) -> Self:
         """Open namespaces of the calling thread: those *types*, or all that it has."""
-        wanted = parse_types(types)
         self = cls()
-        self._open_each(wanted, Namespace.current)
+        self._open_each(parse_types(types), Namespace.current)
         return self
 
     @classmethod

@@ -31,8 +31,8 @@ class Row(NamedTuple):
     One line of the table: when it holds, and what it says.
 
     It holds for the *numbers*, for any of the *calls*, for any of the *types* (none
-    named: all) and when *cause* is found. In *reason*, ``{types}`` and ``{sysctls}``
-    are filled in.
+    named: all) and when *cause* is found. In *reason*, ``{types}``, ``{sysctls}`` and
+    ``{since}`` are filled in.
     """
 
     name: str
@@ -147,6 +147,9 @@ TABLE: Final = (
         "AppArmor keeps user namespaces from unconfined programs "
         "(kernel.apparmor_restrict_unprivileged_userns is 1)",
         "give the program an AppArmor profile with userns, or set the sysctl to 0"),
+    Row("user-seccomp", (errno.EPERM,), _CREATE, (_T.USER,), _causes.seccomp,
+        NamespacePermissionError,
+        "a seccomp filter forbids user namespaces, as in a container by default"),
     Row("create-power", (errno.EPERM,), _CREATE, (), _causes.lacks_sys_admin,
         NamespacePermissionError,
         "the caller has no CAP_SYS_ADMIN in its user namespace", _NEEDS_POWER),
@@ -228,6 +231,11 @@ TABLE: Final = (
         "changed its user id, or has capabilities, and is kept from other processes "
         "of its user meanwhile",
         "execute a program after changing ids; be root, or give up capabilities"),
+    Row("maps-apparmor", (errno.EACCES, errno.EPERM), ("write",), (_T.USER,),
+        _causes.apparmor, NamespacePermissionError,
+        "AppArmor gives unconfined programs no power in a user namespace "
+        "(kernel.apparmor_restrict_unprivileged_userns is 1)",
+        "give the program an AppArmor profile with userns, or set the sysctl to 0"),
     Row("map-refused", (errno.EPERM,), ("write",), (_T.USER,), None,
         NamespacePermissionError,
         "an id outside is not the caller's to map: to map more than its own takes "
@@ -312,6 +320,8 @@ TABLE: Final = (
         NotANamespaceError, "it is no namespace"),
     Row("open-no-namespace", (errno.ENOTTY,), _OPEN, (), None, NotANamespaceError,
         "the file is no namespace"),
+    Row("old-ioctl", (errno.ENOTTY,), _ASK, (), _causes.kernel_is_older,
+        UnsupportedError, "the request came with Linux {since}, and this is older"),
     Row("no-ioctl", (errno.ENOTTY,), _ASK, (), None, UnsupportedError,
         "this kernel has no such request for this kind of descriptor"),
     Row("ioctl-other-type", (errno.EINVAL,), _ASK, (), None, WrongTypeError,
@@ -339,6 +349,12 @@ TABLE: Final = (
         "close some, or raise RLIMIT_NOFILE"),
     Row("handle-no-namespace", (errno.EOPNOTSUPP,), ("name_to_handle_at",), (),
         _causes.no_namespace, NotANamespaceError, "only namespaces have such handles"),
+    Row("old-call", (errno.ENOSYS, errno.EOPNOTSUPP), _ANY, (),
+        _causes.kernel_is_older, UnsupportedError,
+        "this came with Linux {since}, and the kernel is older"),
+    Row("hidden-call", (errno.ENOSYS,), _ANY, (), _causes.call_is_hidden,
+        UnsupportedError,
+        "a seccomp filter hides the call, which came with Linux {since}"),
     Row("no-call", (errno.ENOSYS, errno.EOPNOTSUPP), _ANY, (), None,
         UnsupportedError, "this kernel, or a seccomp filter, does not have it"),
 )  # fmt: skip

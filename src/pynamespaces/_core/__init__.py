@@ -24,9 +24,13 @@ if TYPE_CHECKING:
     from . import awaiting as awaiting
     from . import away as away
     from . import call as call
+    from . import census as census
+    from . import containers as containers
     from . import create as create
     from . import elsewhere as elsewhere
+    from . import engines as engines
     from . import idmap as idmap
+    from . import inits as inits
     from . import inside as inside
     from . import interpreters as interpreters
     from . import maps as maps
@@ -47,10 +51,10 @@ if TYPE_CHECKING:
 
 
 _LATER = (
-    "agents", "answers", "awaiting", "away", "call", "create", "elsewhere", "idmap",
-    "inside", "interpreters", "maps", "marks", "mounts", "pids", "pin", "plan",
-    "record", "registry", "residents", "seek", "settle", "sockets", "spawn", "steps",
-    "wire",
+    "agents", "answers", "awaiting", "away", "call", "census", "containers", "create",
+    "elsewhere", "engines", "idmap", "inits", "inside", "interpreters", "maps", "marks",
+    "mounts", "pids", "pin", "plan", "record", "registry", "residents", "seek",
+    "settle", "sockets", "spawn", "steps", "wire",
 )  # fmt: skip
 
 

@@ -38,9 +38,6 @@ def start(
         CallError: The function cannot be passed, or none is to be started here.
     """
     _core.require_home()
-    from multiprocessing import spawn as starting
-    from multiprocessing import util
-
     fds = [hold.fileno() for _, hold in joined]
     pickled, needs_main = _pickled(work)
     main_name, main_path = _main() if needs_main else (None, None)
@@ -52,12 +49,7 @@ def start(
         parent=os.getpid(),
         work=pickled,
     )
-    words = [
-        os.fsdecode(starting.get_executable()),
-        *util._args_from_interpreter_flags(),  # type: ignore[attr-defined]
-        *("-c", inside.BOOT, str(theirs.fileno())),
-        *sys.path,
-    ]
+    words = command(inside.BOOT, str(theirs.fileno()), *sys.path)
     sys.audit("subprocess.Popen", words[0], words, None, None)
     with ExitStack() as stack:
         program = _program(words, [theirs.fileno(), *fds])
@@ -67,6 +59,15 @@ def start(
     with suppress(BrokenPipeError, ConnectionResetError):  # It has been killed.
         send(ours, len(data).to_bytes(8, "big"))
         send(ours, data)
+
+
+def command(code: str, *args: str) -> list[str]:
+    """Return the words that start an interpreter like this one, for some code."""
+    from multiprocessing import spawn as starting
+    from multiprocessing import util
+
+    flags = util._args_from_interpreter_flags()  # type: ignore[attr-defined]
+    return [os.fsdecode(starting.get_executable()), *flags, "-c", code, *args]
 
 
 class _Pickler(pickle.Pickler):

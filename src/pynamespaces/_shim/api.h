@@ -169,6 +169,120 @@ struct pyns_inhabitant {
     void *room;
 };
 
+/* What a census is to read of each process, beside its namespaces. */
+enum pyns_want {
+    PYNS_WANT_THREADS = 1,
+    PYNS_WANT_DESCRIPTORS = 2,
+    PYNS_WANT_SOCKETS = 4,
+    PYNS_WANT_MOUNTS = 8,
+    PYNS_WANT_ARGUMENTS = 16,
+    PYNS_WANT_OWN_CGROUPS = 32, /* also where the mount namespace is the caller's */
+};
+
+/* The links of a process: the eight types in the order of their names, then pid and time
+ * as its children will have them. */
+enum pyns_link {
+    PYNS_LINK_CGROUP,
+    PYNS_LINK_IPC,
+    PYNS_LINK_MNT,
+    PYNS_LINK_NET,
+    PYNS_LINK_PID,
+    PYNS_LINK_TIME,
+    PYNS_LINK_USER,
+    PYNS_LINK_UTS,
+    PYNS_LINK_PID_FOR_CHILDREN,
+    PYNS_LINK_TIME_FOR_CHILDREN,
+    PYNS_LINKS,
+};
+
+/* Rows of a census. Inode numbers are of nsfs, and 0 where not read. What is text is at
+ * an offset in the text of its tally. */
+struct pyns_process_row {
+    uint64_t started; /* clock ticks since the boot */
+    int32_t pid;
+    int32_t ppid;
+    uint32_t uid;
+    uint32_t threads;
+    uint32_t links[10];
+    uint32_t name;
+    uint32_t name_size;
+    uint32_t arguments;
+    uint32_t arguments_size;
+    uint32_t cgroup;
+    uint32_t cgroup_size;
+    uint32_t pids; /* NSpid */
+    uint32_t pids_size;
+};
+
+/* A thread that is elsewhere than the first of its process. */
+struct pyns_thread_row {
+    int32_t pid;
+    int32_t tid;
+    uint32_t links[10];
+};
+
+/* A descriptor of a namespace, or a socket in one. */
+struct pyns_file_row {
+    int32_t pid;
+    int32_t fd;
+    uint32_t ino;
+    uint32_t is_socket;
+};
+
+struct pyns_namespace_row {
+    uint64_t dev;
+    uint64_t unique;    /* NS_GET_ID; 0 where the kernel has none */
+    uint32_t ino;
+    uint32_t nstype;    /* CLONE_NEW* */
+    uint32_t owner;     /* of a user namespace: its parent */
+    uint32_t parent;    /* of a pid namespace */
+    uint32_t owner_uid; /* of a user namespace */
+    int32_t pid;        /* by whose link it was opened; 0: it was found by another */
+    uint32_t is_doubtful; /* it has been left since, and its number may be another's */
+    uint32_t reserved;
+};
+
+/* A line of a mountinfo that mounts a namespace; empty: the mountinfo has been read. */
+struct pyns_mount_row {
+    uint32_t mnt;
+    uint32_t line;
+    uint32_t line_size;
+    int32_t pid;
+};
+
+/* What may not be read of a process. */
+struct pyns_refusal_row {
+    int32_t pid;
+    int32_t error;
+    uint32_t what; /* enum pyns_want; 0: its namespaces */
+    uint32_t ino;  /* PYNS_WANT_MOUNTS: of which mount namespace */
+};
+
+/* What one worker has found. */
+struct pyns_tally {
+    struct pyns_process_row *processes;
+    struct pyns_thread_row *threads;
+    struct pyns_file_row *files;
+    struct pyns_namespace_row *namespaces;
+    struct pyns_mount_row *mounts;
+    struct pyns_refusal_row *refusals;
+    char *text;
+    uint32_t process_count, thread_count, file_count, namespace_count, mount_count,
+        refusal_count, text_size;
+};
+
+/* Reading all of /proc, by threads of the shim's own. */
+struct pyns_census {
+    uint32_t links;  /* which: 1 << enum pyns_link */
+    uint32_t want;   /* enum pyns_want */
+    int most;        /* workers, at most */
+    int total;       /* processes to read */
+    int done;
+    int count;       /* of tallies */
+    struct pyns_tally *tallies;
+    void *state;
+};
+
 /* thread.c: the calling thread, its own namespaces, its stack of entries */
 int pyns_own_namespace(int nstype, int for_children);
 int pyns_is_current(int nstype, int for_children, uint64_t dev, uint64_t ino);
@@ -264,3 +378,8 @@ int pyns_netns_cookie(int fd, uint64_t *cookie);
 /* clone.c */
 int pyns_clone3(uint64_t flags, int exit_signal, int cgroup, const int *set_tid,
                 int set_tid_size, int *pidfd);
+
+/* census.c */
+int pyns_census_start(struct pyns_census *census);
+int pyns_census_wait(struct pyns_census *census, int milliseconds);
+int pyns_census_end(struct pyns_census *census);

@@ -6,18 +6,37 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final, NamedTuple
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from .. import Namespace, NamespaceSet, errors, unshare, unshared
 from .._core import maps
-from . import target
-from .target import TYPES
+from . import demo_target, output
+from .demo_target import TYPES
+
+_HELP: Final = """
+Enter the namespaces of a process and come back, and show it.
+
+It starts a process in fresh namespaces, looks where it is itself, enters them, looks
+again, and comes back. The last line says how long one way there and back takes.
+
+\b
+Privileges:
+  Those to make namespaces: root's, or a user namespace, which it makes for
+  itself where that is allowed.
+
+\b
+Examples:
+  pynamespaces demo
+
+\b
+Exit status:
+  0  it came back to where it was
+  1  it could not be shown
+"""
 
 _SAMPLES: Final = 50
 _ROUNDS: Final = 100
@@ -35,7 +54,7 @@ def _look() -> View:
     here = NamespaceSet.current(*TYPES)
     identities = {str(type): str(ns.id) for type, ns in here.items()}
     here.close()
-    names = " ".join(sorted(name for _, name in socket.if_nameindex()))
+    names = ",".join(sorted(name for _, name in socket.if_nameindex()))
     return View(identities, socket.gethostname(), names)
 
 
@@ -58,7 +77,7 @@ def _gain_power() -> str:
 @contextmanager
 def _target() -> Iterator[int]:
     """Run the target, and give its pid."""
-    code = f"from {target.__name__} import main; main()"
+    code = f"from {demo_target.__name__} import main; main()"
     command = [sys.executable, "-c", code]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
@@ -80,21 +99,23 @@ def _round_trip(namespace: Namespace) -> float:
     return statistics.median(samples)
 
 
-def _table(before: View, inside: View, after: View) -> Table:
-    table = Table("", "before", "inside", "after")
-    for type in TYPES:
-        views = (before, inside, after)
-        table.add_row(type, *(view.identities[type] for view in views))
-    table.add_section()
-    table.add_row("hostname", before.hostname, inside.hostname, after.hostname)
-    table.add_row("interfaces", before.interfaces, inside.interfaces, after.interfaces)
-    return table
+def _print_views(views: Sequence[View]) -> None:
+    """Print what was seen before, inside and after."""
+    titles = ("WHAT", "BEFORE", "INSIDE", "AFTER")
+    rows = [[str(type), *(view.identities[type] for view in views)] for type in TYPES]
+    rows.append(["hostname", *(view.hostname for view in views)])
+    rows.append(["interfaces", *(view.interfaces for view in views)])
+    output.print_table([output.Column(title) for title in titles], rows)
 
 
-@click.command()
-def command() -> None:
+def _say(*lines: str) -> None:
+    output.print_lines([[(line, "")] for line in lines])
+
+
+@click.command(help=_HELP)
+@click.option("--json", "as_json", is_flag=True, help="Print what was seen as JSON.")
+def command(*, as_json: bool) -> None:
     """Enter the namespaces of a process and come back, and show it."""
-    console = Console()
     try:
         how = _gain_power()
     except (errors.SystemCallError, OSError) as error:
@@ -103,7 +124,8 @@ def command() -> None:
 
     with _target() as pid:
         others = NamespaceSet.from_pid(pid, *TYPES)
-        console.print(f"pid {pid} is in namespaces of its own; entering them {how}:\n")
+        if not as_json:
+            _say(f"pid {pid} is in namespaces of its own; entering them {how}:", "")
         before = _look()
         with others:
             inside = _look()
@@ -112,7 +134,12 @@ def command() -> None:
         wanted = {str(type): str(ns.id) for type, ns in others.items()}
         others.close()
 
-    console.print(_table(before, inside, after))
-    console.print(f"\nA round trip (`with net_ns: pass`): {microseconds:.1f} us")
+    if as_json:
+        seen = {"before": before, "inside": inside, "after": after}
+        plain = {when: view._asdict() for when, view in seen.items()}
+        output.print_json({**plain, "round_trip_us": microseconds})
+    else:
+        _print_views([before, inside, after])
+        _say("", f"A round trip (`with net_ns: pass`): {microseconds:.1f} us")
     if inside.identities != wanted or after != before:
         raise click.ClickException("the thread was not where it should have been")

@@ -1,0 +1,68 @@
+/* Files of a process in /proc, by the descriptor of its folder: whatever becomes of its
+ * id, that folder stays its own. */
+#include "census.h"
+
+/* Read a file that is one record into the worker's buffer, as much as there is room for;
+ * return how much. */
+int read_record(struct worker *worker, int folder, const char *name) {
+    int fd = openat(folder, name, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    int size;
+    do
+        size = PYNS_RESULT(read(fd, worker->buffer, READ_ROOM));
+    while (size == -EINTR);
+    close(fd);
+    return size;
+}
+
+/* The number in a link such as "net:[4026531840]"; 0, and errno, if it has none. */
+uint32_t link_inode(int folder, const char *name) {
+    char text[64];
+    ssize_t size = readlinkat(folder, name, text, sizeof(text));
+    if (size < 0)
+        return 0;
+    ssize_t at = 0;
+    while (at < size && text[at] != '[')
+        at++;
+    uint64_t number = 0;
+    for (at++; at < size && text[at] >= '0' && text[at] <= '9'; at++)
+        number = number * 10 + (uint64_t)(text[at] - '0');
+    errno = EINVAL;
+    return number > UINT32_MAX ? 0 : (uint32_t)number;
+}
+
+struct entry {
+    uint64_t ino;
+    int64_t offset;
+    unsigned short size;
+    unsigned char type;
+    char name[];
+};
+
+static int number_of(const char *name) {
+    long number = 0;
+    for (; *name >= '0' && *name <= '9' && number <= INT32_MAX; name++)
+        number = number * 10 + (*name - '0');
+    return *name != '\0' || number > INT32_MAX ? -1 : (int)number;
+}
+
+/* Do something for each entry of a folder whose name is a number, until it says other
+ * than 0. */
+int for_each_number(int folder, int (*work)(struct worker *, int, int, void *),
+                    struct worker *worker, void *context) {
+    _Alignas(struct entry) char buffer[8192];
+    for (;;) {
+        long size = syscall(SYS_getdents64, folder, buffer, sizeof(buffer));
+        if (size <= 0)
+            return size < 0 ? -errno : 0;
+        for (long at = 0; at < size;) {
+            const struct entry *entry = (const struct entry *)(buffer + at);
+            int number = number_of(entry->name);
+            int result = number < 0 ? 0 : work(worker, folder, number, context);
+            if (result != 0)
+                return result;
+            at += entry->size;
+        }
+    }
+}

@@ -1,0 +1,127 @@
+/* What a worker of a census has found: arrays that grow. */
+#include "census.h"
+
+#include <stdlib.h>
+
+/* The arrays, in the order of worker.room. */
+enum { PROCESSES, THREADS, FILES, NAMESPACES, MOUNTS, REFUSALS, TEXT };
+
+/* Make room for so many more. The old array stays where there is none. */
+static int grow(struct worker *worker, int which, void **array, uint32_t count,
+                uint32_t more, size_t size) {
+    uint64_t needed = (uint64_t)count + more;
+    if (needed <= worker->room[which])
+        return 0;
+    uint64_t room = needed < 256 ? 256 : needed * 2;
+    void *larger = room > UINT32_MAX ? NULL : realloc(*array, (size_t)room * size);
+    if (larger == NULL) {
+        worker->failed = -ENOMEM;
+        return -1;
+    }
+    *array = larger;
+    worker->room[which] = (uint32_t)room;
+    return 0;
+}
+
+/* A new row of zeros at the end of an array. */
+#define TALLY(name, row, array, counter, which)                                    \
+    struct row *name(struct worker *worker) {                                      \
+        struct pyns_tally *tally = &worker->tally;                                 \
+        void *rows = tally->array;                                                 \
+        if (grow(worker, which, &rows, tally->counter, 1, sizeof(struct row)) < 0) \
+            return NULL;                                                           \
+        tally->array = rows;                                                       \
+        struct row *fresh = &tally->array[tally->counter++];                       \
+        memset(fresh, 0, sizeof(*fresh));                                          \
+        return fresh;                                                              \
+    }
+
+TALLY(tally_process, pyns_process_row, processes, process_count, PROCESSES)
+TALLY(tally_thread, pyns_thread_row, threads, thread_count, THREADS)
+TALLY(tally_file, pyns_file_row, files, file_count, FILES)
+TALLY(tally_namespace, pyns_namespace_row, namespaces, namespace_count, NAMESPACES)
+TALLY(tally_mount, pyns_mount_row, mounts, mount_count, MOUNTS)
+static TALLY(fresh_refusal, pyns_refusal_row, refusals, refusal_count, REFUSALS)
+
+void tally_refusal(struct worker *worker, int pid, int error, uint32_t what,
+                   uint32_t ino) {
+    struct pyns_refusal_row *row = fresh_refusal(worker);
+    if (row != NULL)
+        *row = (struct pyns_refusal_row){
+            .pid = pid, .error = error, .what = what, .ino = ino};
+}
+
+/* Keep a text; return where it is. */
+uint32_t tally_text(struct worker *worker, const char *text, uint32_t size) {
+    struct pyns_tally *tally = &worker->tally;
+    void *room = tally->text;
+    if (grow(worker, TEXT, &room, tally->text_size, size, 1) < 0)
+        return 0;
+    tally->text = room;
+    uint32_t offset = tally->text_size;
+    memcpy(tally->text + offset, text, size);
+    tally->text_size += size;
+    return offset;
+}
+
+void tally_free(struct worker *worker) {
+    struct pyns_tally *tally = &worker->tally;
+    free(tally->processes);
+    free(tally->threads);
+    free(tally->files);
+    free(tally->namespaces);
+    free(tally->mounts);
+    free(tally->refusals);
+    free(tally->text);
+    free(worker->known.slots);
+    free(worker->known.values);
+    free(worker->toured.slots);
+    free(worker->toured.values);
+    free(worker->buffer);
+}
+
+static uint32_t slot_of(const struct inode_map *map, uint32_t ino) {
+    /* Numbers are given out in a row, so the low bits are as good as a hash. */
+    uint32_t at = ino & (map->size - 1);
+    while (map->slots[at] != 0 && map->slots[at] != ino)
+        at = (at + 1) & (map->size - 1);
+    return at;
+}
+
+uint32_t map_get(const struct inode_map *map, uint32_t ino) {
+    return map->size == 0 ? 0 : map->values[slot_of(map, ino)];
+}
+
+static int map_grow(struct inode_map *map) {
+    struct inode_map larger = {.size = map->size == 0 ? 256 : map->size * 2,
+                               .count = map->count};
+    larger.slots = calloc(larger.size, sizeof(*larger.slots));
+    larger.values = calloc(larger.size, sizeof(*larger.values));
+    if (larger.slots == NULL || larger.values == NULL) {
+        free(larger.slots);
+        free(larger.values);
+        return -1;
+    }
+    for (uint32_t i = 0; i < map->size; i++) {
+        if (map->slots[i] == 0)
+            continue;
+        uint32_t at = slot_of(&larger, map->slots[i]);
+        larger.slots[at] = map->slots[i];
+        larger.values[at] = map->values[i];
+    }
+    free(map->slots);
+    free(map->values);
+    *map = larger;
+    return 0;
+}
+
+/* Put a number there that is not 0, where none is yet. */
+int map_put(struct worker *worker, struct inode_map *map, uint32_t ino, uint32_t value) {
+    if ((map->count + 1) * 2 > map->size && map_grow(map) < 0)
+        return worker->failed = -ENOMEM;
+    uint32_t at = slot_of(map, ino);
+    map->slots[at] = ino;
+    map->values[at] = value;
+    map->count++;
+    return 0;
+}

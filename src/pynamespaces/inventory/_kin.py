@@ -1,0 +1,86 @@
+"""What namespaces say of themselves when they are asked: their ids, owners, parents."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from typing import Final, NamedTuple
+
+from .. import lowlevel
+from .._core import census, reach
+from .._types import NamespaceId, NamespaceType
+from ..errors import SystemCallError
+
+_USER: Final = NamespaceType.USER
+_BY_FLAG: Final = {int(type.flag): type for type in NamespaceType}
+
+
+class Kin(NamedTuple):
+    """One namespace; owner and parent are inode numbers, or 0."""
+
+    id: NamespaceId
+    owner: int
+    parent: int
+    owner_uid: int | None
+
+
+class Family:
+    """All namespaces that were found, by inode number."""
+
+    def __init__(self, parts: Iterable[census.Part]) -> None:
+        self.known: dict[int, Kin] = {}
+        self.doubtful: set[int] = set()
+        """Numbers that may have passed from one namespace to the next meanwhile."""
+        known = self.known
+        for part in parts:
+            for row in part.namespaces:
+                dev, unique, ino, flag, owner, parent, uid, _, is_doubtful, _ = row
+                type = _BY_FLAG[flag]
+                id = NamespaceId(type, dev, ino, unique or None)
+                kin = Kin(id, owner, parent, None)
+                if type is _USER:
+                    kin = Kin(id, owner, owner, uid)
+                if is_doubtful or (ino in known and known[ino].id != id):
+                    self.doubtful.add(ino)
+                known.setdefault(ino, kin)
+
+    def id_of(self, ino: int) -> NamespaceId | None:
+        """Return the id of a namespace; ``None`` of one that was not found."""
+        kin = self.known.get(ino)
+        return None if kin is None else kin.id
+
+    def owner_uid_of(self, kin: Kin) -> int | None:
+        """Return who made the user namespace that it is, or the one that owns it."""
+        if kin.owner_uid is not None:
+            return kin.owner_uid
+        owner = self.known.get(kin.owner)
+        return None if owner is None else owner.owner_uid
+
+    def meet(self, fd: int) -> int:
+        """
+        Ask a namespace, and those that it leads to; return its inode number.
+
+        It takes the place of what else has that number: this one lives.
+        """
+        id = reach.identify(fd)[1]
+        known = self.known.get(id.ino)
+        if known is not None and known.id == id:
+            return id.ino
+        is_user = id.type is _USER
+        owner = self._follow(lowlevel.ns_get_userns, fd)
+        parent = owner if is_user else 0
+        if id.type is NamespaceType.PID:
+            parent = self._follow(lowlevel.ns_get_parent, fd)
+        uid = lowlevel.ns_get_owner_uid(fd) if is_user else None
+        self.known[id.ino] = Kin(id, owner, parent, uid)
+        return id.ino
+
+    def _follow(self, ask: Callable[[int], int], fd: int) -> int:
+        try:
+            kin = ask(fd)
+        except SystemCallError:
+            return 0  # It is the first, or above what the caller may know.
+        try:
+            return self.meet(kin)
+        finally:
+            os.close(kin)

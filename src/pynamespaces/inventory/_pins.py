@@ -1,0 +1,168 @@
+"""Where namespaces are mounted: here, and in other mount namespaces."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+from .. import _proc
+from .._core import census, elsewhere, mountinfo, mounts, registry
+from .._core.mountinfo import Mount
+from .._lib import lib
+from .._types import NamespaceId, NamespaceType
+from ..errors import NamespaceError
+from ._holdings import Holdings
+from ._kin import Family, Kin
+from .records import Pin, Unreadable
+
+_MNT: Final = NamespaceType.MNT
+
+
+class Pins:
+    """The mounts of namespaces, by the inode numbers of these."""
+
+    def __init__(
+        self, parts: Iterable[census.Part], family: Family, held: Holdings
+    ) -> None:
+        self.pins: defaultdict[int, list[Pin]] = defaultdict(list)
+        self.names: dict[int, str] = {}
+        """Those that ``ip netns`` has."""
+        self.unreadable: list[Unreadable] = []
+        self._family = family
+        self._held = held
+        self._own = _own_mnt()
+        self._toured: set[int] = set()
+        for mnt, listed in _read(parts).items():
+            self._add(mnt, listed)
+
+    def look_deeper(self) -> None:
+        """Look into mount namespaces in which no process has all in sight."""
+        while waiting := [
+            kin.id
+            for kin in self._family.known.values()
+            if kin.id.type is _MNT and kin.id.ino not in self._toured
+        ]:
+            for id in waiting:
+                self._look_into(id)
+
+    def _look_into(self, id: NamespaceId) -> None:
+        self._toured.add(id.ino)
+        fd = self._open(id)
+        if fd is None:
+            self._refuse(f"the mounts of {id}", "nobody there may be looked into")
+            return
+        try:
+            found = [m for m in mounts.list_mounts(fd) if m.type == "nsfs"]
+        except (NamespaceError, OSError) as error:
+            self._refuse(f"the mounts of {id}", str(error))
+        else:
+            self._add(id.ino, found)
+        finally:
+            os.close(fd)
+
+    def _add(self, mnt: int, found: Sequence[Mount]) -> None:
+        self._toured.add(mnt)
+        for mount in found:
+            type, _, number = mount.root.rstrip("]").partition(":[")
+            if type not in _TYPES or not number.isdecimal():
+                continue
+            ino = int(number)
+            if ino not in self._family.known:
+                self._meet(mnt, mount.path, NamespaceType(type), ino)
+            where = self._family.id_of(mnt)
+            if where is not None:
+                self.pins[ino].append(Pin(mount.path, where))
+            if mnt == self._own and type == NamespaceType.NET:
+                self._name(ino, mount.path)
+
+    def _name(self, ino: int, path: str) -> None:
+        folder, _, name = path.rpartition("/")
+        if folder == registry.DIRECTORY:
+            self.names[ino] = min(name, self.names.get(ino, name))
+
+    def _meet(self, mnt: int, path: str, type: NamespaceType, ino: int) -> None:
+        """Ask a namespace that only this mount is known to keep."""
+        fd = None
+        try:
+            fd = self._open_mounted(mnt, path)
+            if fd is not None and self._family.meet(fd) == ino:
+                return
+            reason = "something else lies above it"
+        except (NamespaceError, OSError) as error:
+            reason = str(error)
+        finally:
+            if fd is not None:
+                os.close(fd)
+        self._refuse(f"{type}:[{ino}] at {path}", reason)
+        device = next(iter(self._family.known.values())).id.dev
+        id = NamespaceId(type, device, ino)
+        self._family.known.setdefault(ino, Kin(id, 0, 0, None))
+
+    def _open_mounted(self, mnt: int, path: str) -> int | None:
+        if mnt == self._own:
+            fd = lib.pyns_open_namespace(os.fsencode(path))
+            if fd >= 0:
+                return fd
+        id = self._family.id_of(mnt)
+        folder = None if id is None else self._open(id)
+        if folder is None:
+            return None
+        try:
+            # Whatever it is, it is not opened for more than to see what it is.
+            found = elsewhere.open_file(folder, path, os.O_PATH | os.O_NOFOLLOW, 0)
+        finally:
+            os.close(folder)
+        try:
+            own = f"/proc/thread-self/fd/{found}"
+            fd = lib.pyns_open_namespace(os.fsencode(own))
+        finally:
+            os.close(found)
+        return fd if fd >= 0 else None
+
+    def _open(self, id: NamespaceId) -> int | None:
+        """Open a mount namespace by whoever holds it."""
+        for path in self._paths(id):
+            fd = lib.pyns_open_namespace(os.fsencode(path))
+            if fd < 0:
+                continue
+            if os.fstat(fd).st_ino == id.ino:
+                return fd
+            os.close(fd)
+        return None
+
+    def _paths(self, id: NamespaceId) -> Iterator[str]:
+        for task in self._held.processes.get(id.ino, ()):
+            yield _proc.namespace_path(task, _MNT)
+        for task in self._held.threads.get(id.ino, ()):
+            yield _proc.namespace_path(task, _MNT)
+        for pid, fd in self._held.descriptors.get(id.ino, ()):
+            yield f"/proc/{pid}/fd/{fd}"
+        for pin in self.pins.get(id.ino, ()):
+            if pin.mnt.ino == self._own:
+                yield pin.path
+
+    def _refuse(self, what: str, reason: str) -> None:
+        self.unreadable.append(Unreadable(what, reason))
+
+
+_TYPES: Final = frozenset(NamespaceType)
+
+
+def _own_mnt() -> int | None:
+    try:
+        return os.stat(_proc.namespace_path("thread-self", _MNT)).st_ino
+    except OSError:
+        return None
+
+
+def _read(parts: Iterable[census.Part]) -> dict[int, list[Mount]]:
+    """Read the lines of mountinfos; several workers may have read the same one."""
+    found: dict[int, dict[int, Mount]] = {}
+    for part in parts:
+        for mnt, line, size, _ in part.mounts:
+            here = found.setdefault(mnt, {})
+            for mount in mountinfo.parse(part.text[line : line + size]):
+                here[mount.id] = mount
+    return {mnt: list(listed.values()) for mnt, listed in found.items()}

@@ -1,0 +1,102 @@
+"""`scan`: all namespaces of the machine, as far as the caller may see them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+
+from .._core import census, engines
+from .._lib import lib
+from .._types import NamespaceType, TypeLike
+from . import _doubts, _pins
+from ._assembly import namespace_records, process_records
+from ._holdings import sort_out
+from ._inventory import Inventory
+from ._kin import Family
+from .records import Unreadable
+
+
+def scan(
+    types: TypeLike | Iterable[TypeLike] | None = None,
+    *,
+    threads: bool = True,
+    descriptors: bool = True,
+    mounts: bool = True,
+    arguments: bool = True,
+    progress: census.Progress | None = None,
+) -> Inventory:
+    """
+    Find every namespace that the caller can see, and who keeps it alive.
+
+    It is found by a process or a single thread that is in it, by an open descriptor or
+    a socket, by a mount, also inside other mount namespaces, and by being the owner or
+    the parent of another. One pass over ``/proc``, by short-lived threads of the shim;
+    no thread of the caller's is moved, nothing of what is found is kept open.
+
+    The caller sees the processes of its ``/proc``, of which it may look into
+    (:manpage:`ptrace(2)`, PTRACE_MODE_READ_FSCREDS); what it was not allowed to see is
+    in `Inventory.unreadable`. The machine goes on meanwhile: what vanishes is left out,
+    what appears may be missed, but nothing is taken for another that got its number.
+
+    Args:
+        types: Which types to look for; all, if not given.
+
+        threads: Look at each thread. Else only at the first of each process.
+
+        descriptors: Look at open descriptors, and at sockets where the kernel tells
+            whose they are (CAP_SYS_PTRACE and CAP_NET_ADMIN).
+
+        mounts: Look for namespaces that are mounted on files.
+
+        arguments: Read command lines, the first 32 KiB of each. They are in the memory
+            of the processes, so one that means ill can keep its reader waiting.
+
+        progress: Called a few times a second with how many processes were read, and of
+            how many.
+
+    Raises:
+        NoSuchNamespaceError: There is no ``/proc`` here.
+
+        NamespaceLimitError: There was no room.
+
+        ValueError: A type is none of the eight.
+    """
+    wanted = _wanted(types)
+    known = engines.Known()
+    wish = census.Wish(wanted, threads, descriptors, mounts, arguments)
+    parts = census.take(wish, known, progress)
+    family = Family(parts)
+    if family.doubtful:
+        parts = _doubts.settle(parts, family)
+    held = sort_out(parts)
+    found = _pins.Pins(parts, family, held)
+    if mounts:
+        found.look_deeper()
+    return Inventory(
+        namespace_records(family, held, found.pins, found.names, wanted),
+        process_records(parts, family, known, wanted),
+        [*_refusals(parts), *found.unreadable],
+    )
+
+
+def _wanted(types: TypeLike | Iterable[TypeLike] | None) -> tuple[NamespaceType, ...]:
+    if types is None:
+        return tuple(NamespaceType)
+    given = (types,) if isinstance(types, str) else types
+    return tuple(dict.fromkeys(NamespaceType(type) for type in given))
+
+
+def _refusals(parts: Sequence[census.Part]) -> Iterator[Unreadable]:
+    """Say what could not be read of processes."""
+    for part in parts:
+        for pid, number, what, _ in part.refusals:
+            if what == 0:
+                yield Unreadable(f"/proc/{pid}/ns", _reason(number))
+            elif what == lib.PYNS_WANT_DESCRIPTORS:
+                yield Unreadable(f"/proc/{pid}/fd", _reason(number))
+
+
+def _reason(number: int) -> str:
+    return (
+        f"{os.strerror(number)}: the caller may not look into the process (ptrace(2))"
+    )
