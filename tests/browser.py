@@ -30,12 +30,8 @@ _OPTIONS: Final = (
     "--disable-gpu",
     "--disable-dev-shm-usage",
     "--disable-breakpad",
-    "--disable-crash-reporter",
     "--disable-extensions",
     "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-default-apps",
-    "--disable-sync",
     "--hide-scrollbars",
     "--host-resolver-rules=MAP * ~NOTFOUND",
 )
@@ -51,6 +47,7 @@ class Browser:
         self._messages = 0
         self._buffer = b""
         self._page: Page | None = None
+        self._folder = folder
         theirs_in, self._out = _pipe()
         self._in, theirs_out = _pipe()
         command = [program("chromium"), *_OPTIONS, f"--user-data-dir={folder}"]
@@ -71,6 +68,8 @@ class Browser:
         os.close(theirs_out)
 
     def __enter__(self) -> Self:
+        # Once it has a page, it starts no more processes that are not its children.
+        self._page = self._new_page()
         return self
 
     def __exit__(
@@ -81,17 +80,22 @@ class Browser:
     ) -> None:
         os.close(self._out)
         os.close(self._in)
+        for pid in (crash_handlers := list(_started_with(self._folder))):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         os.killpg(self._pid, signal.SIGKILL)
         # Where this is the first process of a pid namespace, all of them become its.
-        with suppress(ChildProcessError):
-            while True:
-                os.waitpid(-self._pid, 0)
+        for which in (-self._pid, *crash_handlers):
+            with suppress(ChildProcessError):
+                while True:
+                    os.waitpid(which, 0)
 
     @contextmanager
     def page(self, url: str, width: int = 1280, height: int = 800) -> Iterator["Page"]:
         """Open a page; in the end, fail if it complained or asked for another file."""
         # A new tab each time, with its process, would take most of a test's time.
-        page = self._page = self._page or self._new_page()
+        page = self._page
+        assert page is not None
         page.resize(width, height)
         page.prefer()
         page.go(url)
@@ -266,6 +270,15 @@ class Page:
 def _object(value: object) -> Message:
     assert isinstance(value, dict)
     return value
+
+
+def _started_with(folder: Path) -> Iterator[int]:
+    """Yield the processes that are told a folder, in whatever group they are."""
+    for process in Path("/proc").glob("[0-9]*"):
+        # Some end meanwhile.
+        with suppress(OSError):
+            if os.fsencode(folder) in (process / "cmdline").read_bytes():
+                yield int(process.name)
 
 
 def _pipe() -> tuple[int, int]:

@@ -9,11 +9,13 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Final
 
-from starting import LIMIT
+import pytest
+from starting import LIMIT, children_of, eventually, makable
 from support import program
 
 COMMAND: Final = (sys.executable, "-m", "pynamespaces")
@@ -23,6 +25,20 @@ PROMPT: Final = "outer$ "
 CTRL_C, CTRL_Z, CTRL_BACKSLASH = "\x03", "\x1a", "\x1c"
 
 _SIZE: Final = 65536
+
+DIRECT: Final = ["run", "--new", ",".join(makable("uts"))]
+INIT: Final = ["run", "--new", ",".join(makable("pid"))]
+PTY: Final = [*INIT, "--pty"]
+
+STOPPED: Final = r"Stopped[^\n]*\n"
+
+both = pytest.mark.parametrize("run", [DIRECT, INIT], ids=["direct", "init"])
+"""Whether the program is our child, or has an init above it."""
+
+all_ways = pytest.mark.parametrize(
+    "run", [DIRECT, INIT, PTY], ids=["direct", "init", "pty"]
+)
+"""The same, and on a terminal of its own."""
 
 
 class Screen:
@@ -128,3 +144,45 @@ def told(*line: str) -> subprocess.CompletedProcess[str]:
         timeout=LIMIT,
         stdin=subprocess.DEVNULL,
     )
+
+
+def sh(run: Sequence[str], script: str) -> list[str]:
+    """Return the command that runs a script in there."""
+    return [*COMMAND, *run, "--", "sh", "-c", script]
+
+
+def python(run: Sequence[str], code: str) -> list[str]:
+    """Return the command that runs Python code in there."""
+    return [*COMMAND, *run, "--", sys.executable, "-I", "-S", "-c", code]
+
+
+def typed(run: Sequence[str], *words: str) -> str:
+    """Return a line for the shell that runs a program in there."""
+    return " ".join(["$ns", *run, "--", *words])
+
+
+def _descendants(pid: int) -> list[int]:
+    found = [pid]
+    with suppress(FileNotFoundError, ProcessLookupError):  # It has just ended.
+        for child in children_of(pid):
+            found += _descendants(child)
+    return found
+
+
+def _name(pid: int) -> str:
+    with suppress(FileNotFoundError, ProcessLookupError):
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    return ""
+
+
+def named(made: Screen, name: str) -> int:
+    """Wait for a program of a name under the shell; return its id."""
+    found: list[int] = []
+
+    def appears() -> bool:
+        below = _descendants(made.process.pid)
+        found.extend(pid for pid in below if _name(pid) == name)
+        return bool(found)
+
+    eventually(appears)
+    return found[0]

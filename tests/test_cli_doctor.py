@@ -50,7 +50,7 @@ def test_table(
     assert "clone3     no     clone3(2)\n" in printed
     why = printed.partition("Why not:\n")[2]
     assert why == (
-        f"  net new, uts new\n    {REASON.strip()}\n    hint: raise it\n"
+        f"  new (net, uts)\n    {REASON.strip()}\n    hint: raise it\n"
         "  clone3\n    a filter forbids it\n"
     )
 

@@ -20,6 +20,7 @@ from commanding import (
 )
 from holding import Holder, holder
 from rich.cells import cell_len
+from support import run_python
 from terminals import COMMAND, screen
 
 from pynamespaces.cli import command, output
@@ -200,6 +201,23 @@ def test_interrupt(
     assert command(["list"]) == 130
     printed = capsys.readouterr()
     assert (printed.out, printed.err.strip()) == ("", "")
+
+
+@pytest.mark.parametrize("module", ["click", "pynamespaces.cli.list"])
+def test_interrupt_at_the_beginning(module: str) -> None:
+    """So does one that comes while it is still being loaded."""
+    code = (
+        "import sys\n"
+        "from pynamespaces.__main__ import main\n"
+        "class Finder:\n"
+        "    def find_spec(self, name, path, target=None):\n"
+        f"        if name == {module!r}: raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Finder())\n"
+        "sys.argv[1:] = ['list']\n"
+        "sys.exit(main())\n"
+    )
+    done = run_python(code, check=False)
+    assert (done.returncode, done.stdout, done.stderr.strip()) == (130, "", "")
 
 
 SLOW = """

@@ -53,6 +53,18 @@ def test_guides(capsys: Print) -> None:
     ]
 
 
+def test_lines_that_are_too_wide() -> None:
+    """Where a line does not fit, there are fewer words instead."""
+    wide = Branch([("a" * 20, "")], [], [("short", "")])
+    only = Branch([("b" * 20, "")], [])
+    for width, first in ((20, "a" * 20), (19, "short"), (None, "a" * 20)):
+        lines = list(drawing.drawn([wide, only], width))
+        assert ["".join(text for text, _ in line) for line in lines] == [
+            first,
+            "b" * 20,
+        ]
+
+
 def test_user(monkeypatch: pytest.MonkeyPatch, capsys: Print) -> None:
     """Below a user namespace is what it owns, and its children."""
     lines = _printed(inventories.nested(), monkeypatch, capsys, "user")
@@ -109,7 +121,7 @@ def test_process(monkeypatch: pytest.MonkeyPatch, capsys: Print) -> None:
         ),
         r"│     ├─ 200 deeper  pid:[4026532312]  user:[4026532302]  docker:web\x1b[31m",
         "│     └─ (1 process in the same namespaces)",
-        "└─ (1 process in the same namespaces)",
+        "└─ (1 process that could not be read)",
     ]
 
 
@@ -149,6 +161,18 @@ def test_hidden_ancestors_are_skipped() -> None:
         ]
     )
     assert branches.differences(inventory, 1) == {}
+
+
+def test_deep_on_a_terminal() -> None:
+    """On a terminal, guides take half of a line at most."""
+    branch = _leaf("0")
+    for level in range(1, 20):
+        branch = _leaf(str(level), branch)
+    lines = list(drawing.drawn([branch], 80))
+    texts = ["".join(text for text, _ in line) for line in lines]
+    assert texts[13] == "   " * 12 + "└─ 6"
+    assert texts[14] == "14. 5"
+    assert texts[-1] == "19. 0"
 
 
 @pytest.mark.parametrize("words", ["process --all", "process", "user", "pid --all"])

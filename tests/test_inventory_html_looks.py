@@ -99,7 +99,9 @@ def test_contrast(show: Show, scheme: str) -> None:
 def test_printed(show: Show) -> None:
     """On paper there are no buttons, and what was chosen comes before the list."""
     with show(inventories.nested(), "#pid:200") as page:
-        page.prefer(media="print")
+        page.prefer("dark", media="print")
+        ground = "getComputedStyle(document.querySelector('#details pre'))"
+        assert page.evaluate(f"{ground}.backgroundColor") == "rgb(238, 240, 245)"
         assert not page.texts("#search, #views a, .chip, button")
         assert title(page) == "deeper 200"
         assert len(listed(page)) == 6

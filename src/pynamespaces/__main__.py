@@ -11,6 +11,8 @@ def main() -> int:
         if (error.name or "").partition(".")[0] not in ("click", "rich"):
             raise
         sys.exit("pynamespaces: its command line needs: pip install pynamespaces[cli]")
+    except KeyboardInterrupt:
+        return 130
     return command()
 
 

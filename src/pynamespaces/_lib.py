@@ -129,7 +129,7 @@ class Spawn(Protocol):
 
 
 class Tally(Protocol):
-    """``struct pyns_tally``: what one worker of a census has found."""
+    """``struct pyns_tally``: a part of what a worker of a census has found."""
 
     processes: object
     threads: object
@@ -137,6 +137,7 @@ class Tally(Protocol):
     namespaces: object
     mounts: object
     refusals: object
+    doubts: object
     text: object
     process_count: int
     thread_count: int
@@ -144,6 +145,7 @@ class Tally(Protocol):
     namespace_count: int
     mount_count: int
     refusal_count: int
+    doubt_count: int
     text_size: int
 
 
@@ -155,8 +157,7 @@ class Census(Protocol):
     most: int
     total: int
     done: int
-    count: int
-    tallies: list[Tally]
+    tally: Tally
 
 
 class Lib(Protocol):

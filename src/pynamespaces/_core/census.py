@@ -8,11 +8,11 @@ read is a row of its own.
 import errno
 import os
 import struct
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Final, NamedTuple, TypeAlias
 
 from .. import _proc
-from .._lib import Census, lib, new_census, read_rows
+from .._lib import Tally, lib, new_census, read_rows
 from .._refusals import from_errno
 from .._types import NamespaceType
 from ..lowlevel._arguments import check
@@ -24,9 +24,10 @@ Progress: TypeAlias = Callable[[int, int], object]
 PROCESS: Final = struct.Struct("=QiiII10I8I")
 THREAD: Final = struct.Struct("=ii10I")
 FILE: Final = struct.Struct("=iiII")
-NAMESPACE: Final = struct.Struct("=QQIIIIIiII")
+NAMESPACE: Final = struct.Struct("=QQ6I")
 MOUNT: Final = struct.Struct("=IIIi")
 REFUSAL: Final = struct.Struct("=iiII")
+DOUBT: Final = struct.Struct("=I")
 
 LINKS: Final = tuple(NamespaceType)
 """The types in the order in which rows have them; then pid and time of children."""
@@ -36,11 +37,19 @@ _CHILDREN: Final = (NamespaceType.PID, NamespaceType.TIME)
 # How long Python's handlers of signals may have to wait, in milliseconds.
 _PAUSE: Final = 100
 
+# What pyns_census_wait answers.
+_PART: Final = 1
+_END: Final = 2
+
 Row: TypeAlias = tuple[int, ...]
 
 
 class Part(NamedTuple):
-    """What one worker has found: rows as the structures above unpack them."""
+    """
+    A part of what a worker has found: rows as the structures above unpack them.
+
+    A namespace comes in the same part as the processes in it, or in an earlier one.
+    """
 
     # Rows are unpacked each time anew: to keep thousands of tuples costs more.
     packed_processes: bytes
@@ -49,6 +58,7 @@ class Part(NamedTuple):
     packed_namespaces: bytes
     packed_mounts: bytes
     packed_refusals: bytes
+    packed_doubts: bytes
     text: bytes
 
     @property
@@ -81,6 +91,11 @@ class Part(NamedTuple):
         """What could not be read."""
         return REFUSAL.iter_unpack(self.packed_refusals)
 
+    @property
+    def doubts(self) -> Iterator[Row]:
+        """Inode numbers that may have passed from one namespace to the next."""
+        return DOUBT.iter_unpack(self.packed_doubts)
+
 
 def pack(layout: struct.Struct, rows: Iterable[Row]) -> bytes:
     """Write rows as a worker does."""
@@ -97,9 +112,13 @@ class Wish(NamedTuple):
     arguments: bool = True
 
 
-def take(wish: Wish, known: engines.Known, progress: Progress | None) -> list[Part]:
+def take(
+    wish: Wish, known: engines.Known, progress: Progress | None
+) -> Generator[Part, None, None]:
     """
     Read all processes; no thread of the caller's is moved, and none is left.
+
+    It goes on while the caller works on a part. Close the iterator to end it before.
 
     Args:
         wish: What to read. Namespaces of the types mnt and pid always are.
@@ -119,10 +138,11 @@ def take(wish: Wish, known: engines.Known, progress: Progress | None) -> list[Pa
     census.most = len(os.sched_getaffinity(0))
     try:
         _checked(lib.pyns_census_start(census))
-        while _checked(lib.pyns_census_wait(census, _PAUSE)) == 0:
+        while (state := _checked(lib.pyns_census_wait(census, _PAUSE))) != _END:
             if progress is not None:
                 progress(census.done, census.total)
-        return list(_parts(census))
+            if state == _PART:
+                yield _part(census.tally)
     finally:
         lib.pyns_census_end(census)
 
@@ -161,14 +181,14 @@ def _is_in_container(known: engines.Known) -> bool:
     return text is not None and known.of_cgroup(text) is not None
 
 
-def _parts(census: Census) -> Iterator[Part]:
-    for tally in census.tallies[0 : census.count]:
-        yield Part(
-            read_rows(tally.processes, tally.process_count),
-            read_rows(tally.threads, tally.thread_count),
-            read_rows(tally.files, tally.file_count),
-            read_rows(tally.namespaces, tally.namespace_count),
-            read_rows(tally.mounts, tally.mount_count),
-            read_rows(tally.refusals, tally.refusal_count),
-            read_rows(tally.text, tally.text_size),
-        )
+def _part(tally: Tally) -> Part:
+    return Part(
+        read_rows(tally.processes, tally.process_count),
+        read_rows(tally.threads, tally.thread_count),
+        read_rows(tally.files, tally.file_count),
+        read_rows(tally.namespaces, tally.namespace_count),
+        read_rows(tally.mounts, tally.mount_count),
+        read_rows(tally.refusals, tally.refusal_count),
+        read_rows(tally.doubts, tally.doubt_count),
+        read_rows(tally.text, tally.text_size),
+    )

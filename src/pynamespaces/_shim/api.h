@@ -237,8 +237,6 @@ struct pyns_namespace_row {
     uint32_t owner;     /* of a user namespace: its parent */
     uint32_t parent;    /* of a pid namespace */
     uint32_t owner_uid; /* of a user namespace */
-    int32_t pid;        /* by whose link it was opened; 0: it was found by another */
-    uint32_t is_doubtful; /* it has been left since, and its number may be another's */
     uint32_t reserved;
 };
 
@@ -258,7 +256,7 @@ struct pyns_refusal_row {
     uint32_t ino;  /* PYNS_WANT_MOUNTS: of which mount namespace */
 };
 
-/* What one worker has found. */
+/* A part of what a worker has found. */
 struct pyns_tally {
     struct pyns_process_row *processes;
     struct pyns_thread_row *threads;
@@ -266,9 +264,10 @@ struct pyns_tally {
     struct pyns_namespace_row *namespaces;
     struct pyns_mount_row *mounts;
     struct pyns_refusal_row *refusals;
+    uint32_t *doubts; /* inode numbers that may have passed to another namespace */
     char *text;
     uint32_t process_count, thread_count, file_count, namespace_count, mount_count,
-        refusal_count, text_size;
+        refusal_count, doubt_count, text_size;
 };
 
 /* Reading all of /proc, by threads of the shim's own. */
@@ -278,8 +277,7 @@ struct pyns_census {
     int most;        /* workers, at most */
     int total;       /* processes to read */
     int done;
-    int count;       /* of tallies */
-    struct pyns_tally *tallies;
+    struct pyns_tally tally; /* the part that pyns_census_wait has given, until the next */
     void *state;
 };
 

@@ -4,6 +4,7 @@
 
 #include "compat.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 /* One process's text may have so much; the rest of longer ones is left out. */
@@ -32,14 +33,39 @@ struct inode_map {
     uint32_t count;
 };
 
+/* A namespace that has a row by now, and who was found in it first. */
+struct meeting {
+    uint64_t unique;
+    uint32_t ino;
+    uint32_t nstype;
+    int pid;       /* 0: nobody yet, it was found by other ways */
+    int is_shared; /* it was found again */
+};
+
+/* The arrays of a worker that grow. */
+enum array {
+    PROCESSES,
+    THREADS,
+    FILES,
+    NAMESPACES,
+    MOUNTS,
+    REFUSALS,
+    DOUBTS,
+    TEXT,
+    MEETINGS,
+    ARRAYS,
+};
+
 /* A worker: its results and its tools. */
 struct worker {
     struct pyns_tally tally;
     struct plan plan;
-    struct inode_map known;  /* namespaces that have a row: its number, from 1 on */
+    struct meeting *meetings;
+    uint32_t meeting_count;
+    struct inode_map known;  /* the number of a meeting, from 1 on */
     struct inode_map toured; /* mount namespaces whose mounts have been read */
-    uint32_t room[7];        /* of the arrays of the tally, in their order */
-    int failed;              /* -ENOMEM */
+    uint32_t room[ARRAYS];
+    int failed;              /* -errno */
     uint32_t cgroup;         /* the last one, which the next process often has too */
     uint32_t cgroup_size;
     char *buffer;            /* READ_ROOM */
@@ -57,7 +83,34 @@ int open_proc(void);
 int own_number(int proc, const char *name);
 int make_plan(struct plan *plan, const struct pyns_census *census, struct roll *roll);
 
+#define MOST_WORKERS 8
+#define CHUNK 16 /* how many processes a worker takes at a time */
+#define PART 256 /* and how many it hands over at least, but for the last */
+
+struct state {
+    pthread_mutex_t mutex;
+    pthread_cond_t news;
+    int running;  /* workers; by the mutex, as are the next four */
+    int is_waited_for;
+    struct pyns_tally *parts; /* of which so many are made, and so many taken */
+    int made, taken;
+    int owner;    /* the process whose threads they are */
+    _Atomic int count; /* of workers; -1: not known yet */
+    _Atomic int next, done, cancelled, started;
+    _Atomic int tids[MOST_WORKERS];
+    int kernel_tids[MOST_WORKERS];
+    pthread_t threads[MOST_WORKERS];
+    struct worker workers[MOST_WORKERS];
+    struct plan plan;
+    struct roll roll;
+};
+
 /* census.c */
+void state_free(struct state *state);
+
+/* crew.c */
+int start_workers(struct state *state, int wanted);
+void work_alone(struct state *state);
 int is_worker(const struct worker *worker, int tid);
 
 /* tally.c: NULL or -1 where there is no memory */
@@ -66,12 +119,16 @@ struct pyns_thread_row *tally_thread(struct worker *worker);
 struct pyns_file_row *tally_file(struct worker *worker);
 struct pyns_namespace_row *tally_namespace(struct worker *worker);
 struct pyns_mount_row *tally_mount(struct worker *worker);
+struct meeting *tally_meeting(struct worker *worker);
+void tally_doubt(struct worker *worker, uint32_t ino);
 void tally_refusal(struct worker *worker, int pid, int error, uint32_t what,
                    uint32_t ino);
 uint32_t tally_text(struct worker *worker, const char *text, uint32_t size);
-void tally_free(struct worker *worker);
+void tally_free(struct pyns_tally *tally);
+void tally_take(struct worker *worker, struct pyns_tally *taken);
 uint32_t map_get(const struct inode_map *map, uint32_t ino); /* 0: it is not there */
 int map_put(struct worker *worker, struct inode_map *map, uint32_t ino, uint32_t value);
+void map_free(struct inode_map *map);
 
 /* reading.c: files of a process */
 int read_record(struct worker *worker, int folder, const char *name);
@@ -83,11 +140,11 @@ int for_each_number(int folder, int (*work)(struct worker *, int, int, void *),
 uint32_t meet_namespace(struct worker *worker, int fd, int pid);
 uint32_t meet_link(struct worker *worker, int folder, const char *name, uint32_t ino,
                    int pid);
+void confirm_namespaces(struct worker *worker);
 
 /* visit.c: one process */
 extern const char *const link_names[PYNS_LINKS];
 void visit_process(struct worker *worker, int pid);
-void confirm_namespaces(struct worker *worker);
 
 /* holdings.c: what a process has besides: threads, descriptors, mounts */
 void visit_threads(struct worker *worker, int folder, int pid, const uint32_t *links);

@@ -1,7 +1,12 @@
 /* One namespace, and those that it leads to: its owner, its parent. */
 #include "census.h"
 
+#include <stdio.h>
 #include <sys/stat.h>
+
+static const int link_types[] = {
+    CLONE_NEWCGROUP, CLONE_NEWIPC,  CLONE_NEWNS,   CLONE_NEWNET,
+    CLONE_NEWPID,    CLONE_NEWTIME, CLONE_NEWUSER, CLONE_NEWUTS};
 
 static uint32_t follow(struct worker *worker, int fd, unsigned long request) {
     int kin = ioctl(fd, request);
@@ -12,14 +17,24 @@ static uint32_t follow(struct worker *worker, int fd, unsigned long request) {
     return ino;
 }
 
-/* The row of a namespace, if it has one; that it was found once more is noted there. */
-static struct pyns_namespace_row *known_row(struct worker *worker, uint32_t ino) {
+/* How a namespace was met before, if it was; it is noted there that it was met again. */
+static struct meeting *met_before(struct worker *worker, uint32_t ino) {
     uint32_t number = map_get(&worker->known, ino);
     if (number == 0)
         return NULL;
-    struct pyns_namespace_row *row = &worker->tally.namespaces[number - 1];
-    row->is_doubtful = 1;
-    return row;
+    struct meeting *meeting = &worker->meetings[number - 1];
+    meeting->is_shared = 1;
+    return meeting;
+}
+
+static int note_meeting(struct worker *worker, const struct pyns_namespace_row *row,
+                        int pid) {
+    struct meeting *meeting = tally_meeting(worker);
+    if (meeting == NULL)
+        return -1;
+    *meeting = (struct meeting){
+        .unique = row->unique, .ino = row->ino, .nstype = row->nstype, .pid = pid};
+    return map_put(worker, &worker->known, row->ino, worker->meeting_count);
 }
 
 /* Note a namespace, if it is new; return its inode number, or 0 if it is none. The
@@ -29,28 +44,25 @@ uint32_t meet_namespace(struct worker *worker, int fd, int pid) {
     if (fstat(fd, &facts) < 0 || facts.st_dev != worker->plan.nsfs)
         return 0;
     uint32_t ino = (uint32_t)facts.st_ino;
-    if (known_row(worker, ino) != NULL)
+    if (met_before(worker, ino) != NULL)
         return ino;
-    uint32_t at = worker->tally.namespace_count;
-    struct pyns_namespace_row *row = tally_namespace(worker);
-    if (row == NULL || map_put(worker, &worker->known, ino, at + 1) < 0)
+    int nstype = ioctl(fd, NS_GET_NSTYPE);
+    if (nstype < 0)
         return 0;
-    row->dev = facts.st_dev;
-    row->ino = ino;
-    row->pid = pid;
-    row->nstype = (uint32_t)ioctl(fd, NS_GET_NSTYPE);
+    struct pyns_namespace_row row = {
+        .dev = facts.st_dev, .ino = ino, .nstype = (uint32_t)nstype};
     /* Before Linux 6.18 it stays 0. */
-    (void)ioctl(fd, NS_GET_ID, &row->unique);
-    if (row->nstype == CLONE_NEWUSER)
-        (void)ioctl(fd, NS_GET_OWNER_UID, &row->owner_uid);
-
-    /* Rows may move when there are more of them. */
-    int has_parent = row->nstype == CLONE_NEWPID;
-    uint32_t owner = follow(worker, fd, NS_GET_USERNS);
-    uint32_t parent = has_parent ? follow(worker, fd, NS_GET_PARENT) : 0;
-    row = &worker->tally.namespaces[at];
-    row->owner = owner;
-    row->parent = parent;
+    (void)ioctl(fd, NS_GET_ID, &row.unique);
+    if (nstype == CLONE_NEWUSER)
+        (void)ioctl(fd, NS_GET_OWNER_UID, &row.owner_uid);
+    if (note_meeting(worker, &row, pid) < 0)
+        return 0;
+    row.owner = follow(worker, fd, NS_GET_USERNS);
+    if (nstype == CLONE_NEWPID)
+        row.parent = follow(worker, fd, NS_GET_PARENT);
+    struct pyns_namespace_row *kept = tally_namespace(worker);
+    if (kept != NULL)
+        *kept = row;
     return ino;
 }
 
@@ -59,10 +71,10 @@ uint32_t meet_namespace(struct worker *worker, int fd, int pid) {
  * nowhere. */
 uint32_t meet_link(struct worker *worker, int folder, const char *name, uint32_t ino,
                    int pid) {
-    struct pyns_namespace_row *row = known_row(worker, ino);
-    if (row != NULL) {
-        if (row->pid == 0)
-            row->pid = pid;
+    struct meeting *meeting = met_before(worker, ino);
+    if (meeting != NULL) {
+        if (meeting->pid == 0)
+            meeting->pid = pid;
         return ino;
     }
     int fd = openat(folder, name, O_RDONLY | O_CLOEXEC);
@@ -74,4 +86,34 @@ uint32_t meet_link(struct worker *worker, int folder, const char *name, uint32_t
     ino = meet_namespace(worker, fd, pid);
     close(fd);
     return ino;
+}
+
+static int is_still_there(struct worker *worker, const struct meeting *meeting) {
+    struct stat facts;
+    uint64_t unique = 0;
+    char path[64];
+    int link = 0;
+    while (link < PYNS_LINK_UTS && link_types[link] != (int)meeting->nstype)
+        link++;
+    snprintf(path, sizeof(path), "%d/ns/%s", meeting->pid, link_names[link]);
+    int fd = openat(worker->plan.proc, path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return 0;
+    (void)ioctl(fd, NS_GET_ID, &unique);
+    int is_same = fstat(fd, &facts) == 0 && facts.st_ino == meeting->ino;
+    close(fd);
+    return is_same && unique == meeting->unique;
+}
+
+/* The kernel gives the number of a namespace that has died to the next one at once. If
+ * who was first found in one is still in it, all that were found later with that number
+ * were in the same one; else nobody knows. */
+void confirm_namespaces(struct worker *worker) {
+    for (uint32_t i = 0; i < worker->meeting_count && worker->failed == 0; i++) {
+        const struct meeting *meeting = &worker->meetings[i];
+        if (!meeting->is_shared)
+            continue;
+        if (meeting->pid == 0 || !is_still_there(worker, meeting))
+            tally_doubt(worker, meeting->ino);
+    }
 }

@@ -3,9 +3,6 @@
 
 #include <stdlib.h>
 
-/* The arrays, in the order of worker.room. */
-enum { PROCESSES, THREADS, FILES, NAMESPACES, MOUNTS, REFUSALS, TEXT };
-
 /* Make room for so many more. The old array stays where there is none. */
 static int grow(struct worker *worker, int which, void **array, uint32_t count,
                 uint32_t more, size_t size) {
@@ -24,24 +21,34 @@ static int grow(struct worker *worker, int which, void **array, uint32_t count,
 }
 
 /* A new row of zeros at the end of an array. */
-#define TALLY(name, row, array, counter, which)                                    \
-    struct row *name(struct worker *worker) {                                      \
-        struct pyns_tally *tally = &worker->tally;                                 \
-        void *rows = tally->array;                                                 \
-        if (grow(worker, which, &rows, tally->counter, 1, sizeof(struct row)) < 0) \
-            return NULL;                                                           \
-        tally->array = rows;                                                       \
-        struct row *fresh = &tally->array[tally->counter++];                       \
-        memset(fresh, 0, sizeof(*fresh));                                          \
-        return fresh;                                                              \
+#define TALLY(name, row, array, counter, which)                              \
+    row *name(struct worker *worker) {                                       \
+        void *rows = worker->array;                                          \
+        if (grow(worker, which, &rows, worker->counter, 1, sizeof(row)) < 0) \
+            return NULL;                                                     \
+        worker->array = rows;                                                \
+        row *fresh = &worker->array[worker->counter++];                      \
+        memset(fresh, 0, sizeof(*fresh));                                    \
+        return fresh;                                                        \
     }
 
-TALLY(tally_process, pyns_process_row, processes, process_count, PROCESSES)
-TALLY(tally_thread, pyns_thread_row, threads, thread_count, THREADS)
-TALLY(tally_file, pyns_file_row, files, file_count, FILES)
-TALLY(tally_namespace, pyns_namespace_row, namespaces, namespace_count, NAMESPACES)
-TALLY(tally_mount, pyns_mount_row, mounts, mount_count, MOUNTS)
-static TALLY(fresh_refusal, pyns_refusal_row, refusals, refusal_count, REFUSALS)
+TALLY(tally_process, struct pyns_process_row, tally.processes, tally.process_count,
+      PROCESSES)
+TALLY(tally_thread, struct pyns_thread_row, tally.threads, tally.thread_count, THREADS)
+TALLY(tally_file, struct pyns_file_row, tally.files, tally.file_count, FILES)
+TALLY(tally_namespace, struct pyns_namespace_row, tally.namespaces,
+      tally.namespace_count, NAMESPACES)
+TALLY(tally_mount, struct pyns_mount_row, tally.mounts, tally.mount_count, MOUNTS)
+TALLY(tally_meeting, struct meeting, meetings, meeting_count, MEETINGS)
+static TALLY(fresh_refusal, struct pyns_refusal_row, tally.refusals,
+             tally.refusal_count, REFUSALS)
+static TALLY(fresh_doubt, uint32_t, tally.doubts, tally.doubt_count, DOUBTS)
+
+void tally_doubt(struct worker *worker, uint32_t ino) {
+    uint32_t *row = fresh_doubt(worker);
+    if (row != NULL)
+        *row = ino;
+}
 
 void tally_refusal(struct worker *worker, int pid, int error, uint32_t what,
                    uint32_t ino) {
@@ -64,20 +71,26 @@ uint32_t tally_text(struct worker *worker, const char *text, uint32_t size) {
     return offset;
 }
 
-void tally_free(struct worker *worker) {
-    struct pyns_tally *tally = &worker->tally;
+void tally_free(struct pyns_tally *tally) {
     free(tally->processes);
     free(tally->threads);
     free(tally->files);
     free(tally->namespaces);
     free(tally->mounts);
     free(tally->refusals);
+    free(tally->doubts);
     free(tally->text);
-    free(worker->known.slots);
-    free(worker->known.values);
-    free(worker->toured.slots);
-    free(worker->toured.values);
-    free(worker->buffer);
+    memset(tally, 0, sizeof(*tally));
+}
+
+/* Take what there is; the worker begins anew. */
+void tally_take(struct worker *worker, struct pyns_tally *taken) {
+    *taken = worker->tally;
+    memset(&worker->tally, 0, sizeof(worker->tally));
+    for (int array = 0; array < ARRAYS; array++)
+        if (array != MEETINGS)
+            worker->room[array] = 0;
+    worker->cgroup_size = 0;
 }
 
 static uint32_t slot_of(const struct inode_map *map, uint32_t ino) {
@@ -124,4 +137,9 @@ int map_put(struct worker *worker, struct inode_map *map, uint32_t ino, uint32_t
     map->values[at] = value;
     map->count++;
     return 0;
+}
+
+void map_free(struct inode_map *map) {
+    free(map->slots);
+    free(map->values);
 }

@@ -9,10 +9,6 @@ const char *const link_names[PYNS_LINKS] = {
     "cgroup", "ipc",  "mnt",  "net", "pid",
     "time",   "user", "uts",  "pid_for_children", "time_for_children"};
 
-static const int link_types[] = {
-    CLONE_NEWCGROUP, CLONE_NEWIPC,  CLONE_NEWNS,   CLONE_NEWNET,
-    CLONE_NEWPID,    CLONE_NEWTIME, CLONE_NEWUSER, CLONE_NEWUTS};
-
 /* The pid namespace that a thread has made for its children, when none is born yet: then
  * its link leads nowhere. */
 static uint32_t meet_pending(struct worker *worker, int tid) {
@@ -170,32 +166,4 @@ void visit_process(struct worker *worker, int pid) {
         return;
     visit(worker, folder, pid);
     close(folder);
-}
-
-static int is_still_there(struct worker *worker, const struct pyns_namespace_row *row) {
-    struct stat facts;
-    uint64_t unique = 0;
-    char path[64];
-    int link = 0;
-    while (link < PYNS_LINK_UTS && link_types[link] != (int)row->nstype)
-        link++;
-    snprintf(path, sizeof(path), "%d/ns/%s", row->pid, link_names[link]);
-    int fd = openat(worker->plan.proc, path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return 0;
-    (void)ioctl(fd, NS_GET_ID, &unique);
-    int is_same = fstat(fd, &facts) == 0 && facts.st_ino == row->ino;
-    close(fd);
-    return is_same && unique == row->unique;
-}
-
-/* The kernel gives the number of a namespace that has died to the next one at once. If
- * who was first found in one is still in it, all that were found later with that number
- * were in the same one; else nobody knows. */
-void confirm_namespaces(struct worker *worker) {
-    for (uint32_t i = 0; i < worker->tally.namespace_count; i++) {
-        struct pyns_namespace_row *row = &worker->tally.namespaces[i];
-        if (row->is_doubtful)
-            row->is_doubtful = row->pid == 0 || !is_still_there(worker, row);
-    }
 }

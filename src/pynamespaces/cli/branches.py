@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from .. import NamespaceId, NamespaceType
@@ -72,7 +72,7 @@ def of_processes(
     processes = {process.pid: process for process in inventory.processes()}
     shown = set(processes) if everything else _with_ancestors(differences, processes)
     roots: list[Branch] = []
-    hidden: dict[int, int] = defaultdict(int)
+    hidden: dict[int, list[ProcessRecord]] = defaultdict(list)
     hosts: list[Branch] = []
     waiting: list[tuple[Node[ProcessRecord], Branch | None]]
     waiting = [(node, None) for node in reversed(inventory.tree("process"))]
@@ -80,13 +80,15 @@ def of_processes(
         node, above = waiting.pop()
         process = node.item
         if process.pid in shown:
-            line = _process(process, differences.get(process.pid, {}))
-            branch = Branch(line, [])
+            differing = differences.get(process.pid, {})
+            ids = [f"  {id}" for id in differing.values()]
+            types = ["  " + ",".join(differing)] if differing else []
+            branch = Branch(_process(process, ids), [], _process(process, types))
             (roots if above is None else above.below).append(branch)
             hosts.append(branch)
             above = branch
         else:
-            hidden[id(above)] += 1
+            hidden[id(above)].append(process)
         waiting += [(child, above) for child in reversed(node.children)]
     for branch in hosts:
         if id(branch) in hidden:
@@ -134,9 +136,17 @@ def _with_ancestors(
     return found
 
 
-def _left_out(number: int) -> Branch:
-    more = counted(number, "process", "processes")
-    return Branch([(f"({more} in the same namespaces)", _ASIDE)], [])
+def _left_out(processes: Sequence[ProcessRecord]) -> Branch:
+    same = sum(bool(process.namespaces) for process in processes)
+    unread = len(processes) - same
+    parts = []
+    if same:
+        more = counted(same, "process", "processes")
+        parts.append(f"{more} in the same namespaces")
+    if unread:
+        more = counted(unread, "process", "processes")
+        parts.append(f"{more} that could not be read")
+    return Branch([(f"({', '.join(parts)})", _ASIDE)], [])
 
 
 def _namespace(record: NamespaceRecord, inventory: Inventory) -> Line:
@@ -181,9 +191,9 @@ def _process_inside(process: ProcessRecord) -> Line:
     return [(numbers, _WHO), (f"  {command_line(process)}", "")]
 
 
-def _process(process: ProcessRecord, differing: Differences) -> Line:
+def _process(process: ProcessRecord, differing: list[str]) -> Line:
     parts: list[tuple[str, str]] = [(str(process.pid), _WHO), (f" {process.name}", "")]
-    parts += [(f"  {id}", _DIFFERS) for id in differing.values()]
+    parts += [(text, _DIFFERS) for text in differing]
     if not process.namespaces:
         parts.append(("  (could not be read)", _ASIDE))
     # The container begins where namespaces do.

@@ -47,21 +47,29 @@ _YES: Final = "yes"
 _NO: Final = "no"
 
 
-class _Why(dict[tuple[str, str | None], list[str]]):
-    """What does not work, by reason and hint: reasons are told once."""
+class _Why:
+    """What does not work: each reason once, with all that it is the reason of."""
 
-    def add(self, what: str, outcome: Outcome) -> None:
-        """Note why something does not work, if so."""
+    def __init__(self) -> None:
+        self._found: dict[tuple[str, str | None], dict[str, list[str]]] = {}
+
+    def add(self, name: str, of: str, outcome: Outcome) -> None:
+        """Note why an operation does not work, of a type or of nothing, if so."""
         if not outcome.works:
             key = outcome.reason or "no reason is known", outcome.hint
-            self.setdefault(key, []).append(what)
+            types = self._found.setdefault(key, {}).setdefault(name, [])
+            types += [of] if of else []
 
     def lines(self) -> Iterator[Line]:
         """Say it."""
-        if self:
+        if self._found:
             yield from ([], [("Why not:", "bold")])
-        for (reason, hint), whats in self.items():
-            yield [("  " + ", ".join(whats), "yellow")]
+        for (reason, hint), names in self._found.items():
+            whats = [
+                f"{name} ({', '.join(types)})" if types else name
+                for name, types in names.items()
+            ]
+            yield from output.wrapped(", ".join(whats), "  ", "yellow")
             yield from output.wrapped(reason, "    ")
             if hint:
                 yield from output.wrapped("hint: " + hint, "    ", "dim")
@@ -109,7 +117,7 @@ def _print_support(found: Support, types: Types) -> None:
         operations = found[type]
         rows.append([type, *(_answer(operations.get(name)) for name in names)])
         for name, each in operations.items():
-            why.add(f"{type} {name}", _outcome(each))
+            why.add(name, type, _outcome(each))
     output.print_table(heads, rows)
     titles = {each.name: each.title for each in found if each.type is not None}
     output.print_lines([[], *_legend(titles.items())])
@@ -124,7 +132,7 @@ def _print_support(found: Support, types: Types) -> None:
         output.print_lines([[]])
         output.print_table(heads, rows)
         for each in general:
-            why.add(each.name, _outcome(each))
+            why.add(each.name, "", _outcome(each))
     output.print_lines(why.lines())
 
 
@@ -147,13 +155,13 @@ def _print_explanation(found: Explanation) -> None:
         rows.append(
             [access.type, ino, ours, _answer(access.enter), _answer(access.join)]
         )
-        why.add(f"{access.type} enter", access.enter)
-        why.add(f"{access.type} join", access.join)
+        why.add("enter", access.type, access.enter)
+        why.add("join", access.type, access.join)
     if len(rows) > 1:
         both = _answer(found.enter), _answer(found.join)
         rows.append(["all", "", "", *both])
-        why.add("all enter", found.enter)
-        why.add("all join", found.join)
+        why.add("enter", "all", found.enter)
+        why.add("join", "all", found.join)
     output.print_table(heads, rows)
     meanings = (
         ("ours", "the caller is in it already"),

@@ -30,8 +30,8 @@ namespace that maps 0, CMD is root there.
 
 \b
 Privileges:
-  CAP_SYS_ADMIN in the user namespace that owns each of them; or to enter that user
-  namespace too, which whoever made it may.
+  CAP_SYS_ADMIN in the user namespace that owns each of them. Who has made
+  that user namespace has it there, by entering it too.
 {TERMINAL}{STATUSES}
 \b
 Examples:

@@ -32,6 +32,8 @@ def told(work: Callable[[], object]) -> int:
     try:
         status = _status_of(work)
         output.flush()
+    except KeyboardInterrupt:
+        return INTERRUPTED
     except output.ReaderGoneError:
         _drop_output()
         return READER_GONE

@@ -93,8 +93,10 @@ class _Wait:
                 self._terminal.give_back()
             self._send(signo)
         elif signo in _FOR_THE_PROGRAM:
-            # Neither the terminal's, nor of the program to its own process group.
-            if found.si_code <= 0 and found.si_pid != self._pid():
+            # A terminal's keys are for the whole process group, of which the program
+            # is, and its hangup for the leader of the session, which it is not.
+            is_told = found.si_code > 0 and signo is not Signals.SIGHUP
+            if not is_told and found.si_pid != self._pid():
                 self._send(signo)
             elif signo in _STOPS:
                 self._hurry_until = time.monotonic() + _SOON

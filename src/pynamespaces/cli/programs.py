@@ -28,7 +28,7 @@ _MARK: Final = "--"
 _SH: Final = "/bin/sh"
 
 STATUSES: Final = """
-\\b
+\b
 Exit status:
   That of CMD; 128 + n if signal n killed it; or
   1    CMD was not started: one line on standard error says why
@@ -38,13 +38,14 @@ Exit status:
 """
 
 TERMINAL: Final = """
-\\b
+\b
 Terminal:
-  CMD has it, in the session and the process group of this command, so that Ctrl-C,
-  Ctrl-Z, fg, bg and a new size reach it. Signals that are sent to this command are sent
-  on to it; it is killed if this command is. A program that shares a terminal can put
-  input there for your shell to read (ioctl TIOCSTI): where it is not to be trusted, use
-  --pty, or have the sysctl dev.tty.legacy_tiocsti at 0 (Linux 6.2).
+  CMD has yours, in the session and the process group of this command, so
+  that Ctrl-C, Ctrl-Z, fg, bg and a new size reach it. Signals that are sent
+  to this command are sent on to it; when this command is killed, so is CMD.
+  A program on your terminal can put input there, for your shell to read
+  (ioctl TIOCSTI). Where it is not to be trusted, give it a terminal of its
+  own with --pty, or set dev.tty.legacy_tiocsti to 0 (sysctl, Linux 6.2).
 """
 
 

@@ -29,9 +29,9 @@ too, /proc is that of the namespace. Of a fresh mnt namespace, no mounts reach o
 
 \b
 Users of a fresh user namespace, by --map:
-  root     you are root in there, and nobody else is anybody (the default)
+  root     you are root in there, and there is nobody else (the default)
   current  you keep your uid and gid
-  subids   you are root, and 1 and up are your subordinate ids (subuid(5), newuidmap(1))
+  subids   you are root, and 1 and up are your subordinate ids (subuid(5))
 
 \b
 Privileges:
@@ -66,18 +66,30 @@ _MAPS: Final[dict[str, Callable[[], IdMap]]] = {
     metavar="NAME",
     help="Of a fresh uts namespace, which it makes if --new does not.",
 )
-@click.option("--no-init", is_flag=True, help="Let CMD be pid 1 of a fresh pid one.")
-@click.option("--no-mount-proc", is_flag=True, help="Leave /proc as it is.")
-@click.option("--no-loopback", is_flag=True, help="Leave lo down.")
+@click.option(
+    "--init/--no-init",
+    default=None,
+    help="Of a fresh pid namespace: have an init above CMD, which else is pid 1.",
+)
+@click.option(
+    "--mount-proc/--no-mount-proc",
+    default=True,
+    help="Where pid and mnt are fresh: mount the /proc of that pid namespace.",
+)
+@click.option(
+    "--loopback/--no-loopback",
+    default=True,
+    help="Of a fresh net namespace: bring lo up.",
+)
 @surroundings_options
 def command(
     *,
     types: Types,
     map_name: str | None,
     hostname: str | None,
-    no_init: bool,
-    no_mount_proc: bool,
-    no_loopback: bool,
+    init: bool | None,
+    mount_proc: bool,
+    loopback: bool,
     user: str | None,
     group: str | None,
     cwd: str | None,
@@ -101,7 +113,7 @@ def command(
         uid_map=map,
         gid_map=map,
         hostname=hostname,
-        init=False if no_init else None,
-        mount_proc=not no_mount_proc,
-        loopback=not no_loopback,
+        init=init,
+        mount_proc=mount_proc,
+        loopback=loopback,
     )

@@ -18,13 +18,15 @@ Show a hierarchy: of processes, of user namespaces or of pid namespaces.
 
 \b
 process  the processes; a line ends with the namespaces that are not those of
-         the parent. Branches where nothing differs are left out.
+         the parent, or if that is too wide for a terminal, with their types.
+         Branches where nothing differs are left out.
 user     the user namespaces, each below its parent, with who made it; and
          below it the namespaces of other types that it owns.
 pid      the pid namespaces, each below its parent, with its init; and below
          it the processes with their pids, as each namespace has them.
 
-Without an argument it shows processes. Beyond 60 levels a line begins with its level.
+Without an argument it shows processes. A line that is too deep for guides begins with
+the number of its level.
 
 \b
 Privileges:
@@ -75,7 +77,8 @@ def command(
         output.print_json(_plain(found, kind))
     else:
         roots = _roots(found, kind, everything=everything, owned=owned is not False)
-        output.print_lines(drawing.drawn(roots))
+        width = output.terminal_size()[0] if output.on_terminal() else None
+        output.print_lines(drawing.drawn(roots, width))
     tell_unreadable(found.unreadable)
 
 

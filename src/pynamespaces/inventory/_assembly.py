@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Final
 
 from .._core import census, engines
 from .._types import NamespaceId, NamespaceType
@@ -10,21 +11,27 @@ from ._holdings import PROCESS_LINKS, Holdings, Links
 from ._kin import Family
 from .records import NamespaceRecord, Pin, ProcessRecord
 
+# Where rows have what is in the text, by the layout of census.PROCESS.
+_TEXTS: Final = slice(15, 23)
 
-def process_records(
-    parts: Iterable[census.Part],
-    family: Family,
-    known: engines.Known,
-    types: Collection[NamespaceType],
-) -> Iterator[ProcessRecord]:
-    """Make the records of processes."""
-    places = _Places(family, types)
-    for part in parts:
-        text = part.text
+
+class Processes:
+    """The records of processes, made part by part."""
+
+    def __init__(
+        self, family: Family, known: engines.Known, types: Collection[NamespaceType]
+    ) -> None:
+        self.records: list[ProcessRecord] = []
+        self._known = known
+        self._places = _Places(family, types)
+
+    def add(self, part: census.Part) -> None:
+        """Make the records of a part, the namespaces of which are known."""
+        text, places, keep = part.text, self._places, self.records.append
         for row in part.processes:
             started, pid, ppid, uid, threads = row[:5]
             name, name_size, line, line_size, group, group_size, pids, pids_size = row[
-                15:
+                _TEXTS
             ]
             arguments: tuple[str, ...] = ()
             if line_size:
@@ -33,21 +40,23 @@ def process_records(
                 arguments = tuple(words)
             container = None
             if group_size:
-                container = known.of_cgroup(text[group : group + group_size])
+                container = self._known.of_cgroup(text[group : group + group_size])
             own_pids: tuple[int, ...] = (pid,)
             if pids_size:
                 own_pids = tuple(map(int, text[pids : pids + pids_size].split()))
-            yield ProcessRecord(
-                pid,
-                ppid,
-                uid,
-                text[name : name + name_size].decode("utf-8", "surrogateescape"),
-                arguments,
-                started,
-                threads,
-                places[row[PROCESS_LINKS]],
-                own_pids,
-                container,
+            keep(
+                ProcessRecord(
+                    pid,
+                    ppid,
+                    uid,
+                    text[name : name + name_size].decode("utf-8", "surrogateescape"),
+                    arguments,
+                    started,
+                    threads,
+                    places[row[PROCESS_LINKS]],
+                    own_pids,
+                    container,
+                )
             )
 
 
@@ -55,21 +64,16 @@ class _Places(dict[Links, Mapping[NamespaceType, NamespaceId]]):
     """Where processes are, by their links: one mapping for all that are together."""
 
     def __init__(self, family: Family, types: Collection[NamespaceType]) -> None:
-        self._ids = {ino: kin.id for ino, kin in family.known.items()}
+        self._known = family.known
         self._types = types
-        self._has_all = len(types) == len(census.LINKS)
 
     def __missing__(self, links: Links) -> Mapping[NamespaceType, NamespaceId]:
-        ids = self._ids
-        if self._has_all and all(map(ids.__contains__, links)):
-            made = dict(zip(census.LINKS, map(ids.__getitem__, links), strict=True))
-        else:
-            made = {
-                type: ids[ino]
-                for type, ino in zip(census.LINKS, links, strict=True)
-                if type in self._types and ino in ids
-            }
-        self[links] = made
+        known = self._known
+        self[links] = made = {
+            type: known[ino].id
+            for type, ino in zip(census.LINKS, links, strict=True)
+            if ino in known and type in self._types
+        }
         return made
 
 

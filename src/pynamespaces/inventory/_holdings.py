@@ -8,8 +8,7 @@ in common is done once.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, TypeAlias
 
 from .._core import census
 from .._types import NamespaceType
@@ -29,35 +28,24 @@ THREAD_LINKS: Final = slice(2, 2 + _COUNT)
 _THREAD_CHILDREN: Final = slice(2 + _COUNT, 4 + _COUNT)
 
 
-class Holdings(NamedTuple):
+class Holdings:
     """By inode number: who holds a namespace, and how."""
 
-    processes: dict[int, list[int]]
-    threads: dict[int, list[int]]
-    for_children: dict[int, list[int]]
-    descriptors: dict[int, list[Holder]]
-    sockets: dict[int, list[Holder]]
-    started: dict[int, int]
-    """When a process began, by its id."""
-    firsts: dict[int, Links]
-    """Where the first thread of a process is, by the id of that."""
+    def __init__(self) -> None:
+        self.processes: defaultdict[int, list[int]] = defaultdict(list)
+        self.threads: defaultdict[int, list[int]] = defaultdict(list)
+        self.for_children: defaultdict[int, list[int]] = defaultdict(list)
+        self.descriptors: defaultdict[int, list[Holder]] = defaultdict(list)
+        self.sockets: defaultdict[int, list[Holder]] = defaultdict(list)
+        self.started: dict[int, int] = {}
+        """When a process began, by its id."""
+        self._firsts: dict[int, Links] = {}
 
-
-def sort_out(parts: Sequence[census.Part]) -> Holdings:
-    """Sort the rows of all workers."""
-    found = Holdings(
-        defaultdict(list),
-        defaultdict(list),
-        defaultdict(list),
-        defaultdict(list),
-        defaultdict(list),
-        {},
-        {},
-    )
-    # Most processes are where others are, so these go together.
-    groups: defaultdict[Links, list[int]] = defaultdict(list)
-    started, firsts = found.started, found.firsts
-    for part in parts:
+    def add(self, part: census.Part) -> None:
+        """Sort the rows of a part."""
+        # Most processes are where others are, so these go together.
+        groups: defaultdict[Links, list[int]] = defaultdict(list)
+        started, firsts = self.started, self._firsts
         for row in part.processes:
             pid = row[1]
             started[pid] = row[0]
@@ -65,30 +53,26 @@ def sort_out(parts: Sequence[census.Part]) -> Holdings:
             groups[links].append(pid)
             children = row[_PROCESS_CHILDREN]
             if children != (links[_PID], links[_TIME]):
-                _note_children(found, pid, links, children)
-        for pid, fd, ino, is_socket in part.files:
-            holders = found.sockets if is_socket else found.descriptors
-            holders[ino].append(Holder(pid, fd))
-    processes = found.processes
-    for links, pids in groups.items():
-        for ino in links:
-            processes[ino] += pids
-    for part in parts:
+                self._note_children(pid, links, children)
+        processes = self.processes
+        for links, pids in groups.items():
+            for ino in links:
+                processes[ino] += pids
         for row in part.threads:
-            _note_thread(found, row)
-    return found
+            self._note_thread(row)
+        for pid, fd, ino, is_socket in part.files:
+            holders = self.sockets if is_socket else self.descriptors
+            holders[ino].append(Holder(pid, fd))
 
+    def _note_thread(self, row: census.Row) -> None:
+        pid, tid = row[:2]
+        links = row[THREAD_LINKS]
+        for ino, first in zip(links, self._firsts[pid], strict=True):
+            if ino != first:
+                self.threads[ino].append(tid)
+        self._note_children(tid, links, row[_THREAD_CHILDREN])
 
-def _note_thread(found: Holdings, row: census.Row) -> None:
-    pid, tid = row[:2]
-    links = row[THREAD_LINKS]
-    for ino, first in zip(links, found.firsts[pid], strict=True):
-        if ino != first:
-            found.threads[ino].append(tid)
-    _note_children(found, tid, links, row[_THREAD_CHILDREN])
-
-
-def _note_children(found: Holdings, tid: int, links: Links, children: Links) -> None:
-    for index, ino in zip((_PID, _TIME), children, strict=True):
-        if ino not in (0, links[index]):
-            found.for_children[ino].append(tid)
+    def _note_children(self, tid: int, links: Links, children: Links) -> None:
+        for index, ino in zip((_PID, _TIME), children, strict=True):
+            if ino not in (0, links[index]):
+                self.for_children[ino].append(tid)

@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from ._inventory import Inventory
 
+_STYLES: Final = ("style.css", "fit.css")
 _SCRIPTS: Final = (
-    "text",
-    "model",
-    "tree",
-    "table",
-    "parts",
-    "views",
-    "details",
-    "main",
+    "text.js",
+    "model.js",
+    "tree.js",
+    "table.js",
+    "parts.js",
+    "views.js",
+    "details.js",
+    "main.js",
 )
 
 # No name may end the element that it is in, or begin a comment there.
@@ -34,9 +35,10 @@ def write(inventory: Inventory) -> str:
     from string import Template  # noqa: PLC0415
 
     folder = files("pynamespaces.inventory") / "page"
-    style = (folder / "style.css").read_text("utf-8")
-    script = "\n".join((folder / f"{name}.js").read_text("utf-8") for name in _SCRIPTS)
-    return Template((folder / "page.html").read_text("utf-8")).substitute(
+    texts = {file.name: file.read_text("utf-8") for file in folder.iterdir()}
+    style = "\n".join(texts[name] for name in _STYLES)
+    script = "\n".join(texts[name] for name in _SCRIPTS)
+    return Template(texts["page.html"]).substitute(
         policy=_policy(style, script),
         style=style,
         data=inventory.to_json().translate(_ESCAPED),

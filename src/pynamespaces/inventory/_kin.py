@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from .. import lowlevel
@@ -27,22 +27,26 @@ class Kin(NamedTuple):
 class Family:
     """All namespaces that were found, by inode number."""
 
-    def __init__(self, parts: Iterable[census.Part]) -> None:
+    def __init__(self) -> None:
         self.known: dict[int, Kin] = {}
         self.doubtful: set[int] = set()
         """Numbers that may have passed from one namespace to the next meanwhile."""
+
+    def add(self, part: census.Part) -> None:
+        """Take in what a part of a census says of namespaces."""
         known = self.known
-        for part in parts:
-            for row in part.namespaces:
-                dev, unique, ino, flag, owner, parent, uid, _, is_doubtful, _ = row
-                type = _BY_FLAG[flag]
-                id = NamespaceId(type, dev, ino, unique or None)
-                kin = Kin(id, owner, parent, None)
-                if type is _USER:
-                    kin = Kin(id, owner, owner, uid)
-                if is_doubtful or (ino in known and known[ino].id != id):
+        for row in part.namespaces:
+            dev, unique, ino, flag, owner, parent, uid, _ = row
+            type = _BY_FLAG[flag]
+            id = NamespaceId(type, dev, ino, unique or None)
+            if ino in known:
+                if known[ino].id != id:
                     self.doubtful.add(ino)
-                known.setdefault(ino, kin)
+            elif type is _USER:
+                known[ino] = Kin(id, owner, owner, uid)
+            else:
+                known[ino] = Kin(id, owner, parent, None)
+        self.doubtful.update(ino for (ino,) in part.doubts)
 
     def id_of(self, ino: int) -> NamespaceId | None:
         """Return the id of a namespace; ``None`` of one that was not found."""

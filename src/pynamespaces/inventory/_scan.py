@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import closing
 
 from .._core import census, engines
 from .._lib import lib
 from .._types import NamespaceType, TypeLike
 from . import _doubts, _pins
-from ._assembly import namespace_records, process_records
-from ._holdings import sort_out
+from ._assembly import Processes, namespace_records
+from ._holdings import Holdings
 from ._inventory import Inventory
 from ._kin import Family
 from .records import Unreadable
@@ -64,19 +65,55 @@ def scan(
     wanted = _wanted(types)
     known = engines.Known()
     wish = census.Wish(wanted, threads, descriptors, mounts, arguments)
-    parts = census.take(wish, known, progress)
-    family = Family(parts)
-    if family.doubtful:
-        parts = _doubts.settle(parts, family)
-    held = sort_out(parts)
-    found = _pins.Pins(parts, family, held)
+    drafts = _Drafts(known, wanted)
+    parts = []
+    with closing(census.take(wish, known, progress)) as taken:
+        for part in taken:
+            drafts.add(part)
+            parts.append(part)
+    if drafts.family.doubtful:
+        parts = _doubts.settle(parts, drafts.family)
+        drafts = drafts.anew(parts)
+    found = _pins.Pins(parts, drafts.family, drafts.held)
     if mounts:
         found.look_deeper()
     return Inventory(
-        namespace_records(family, held, found.pins, found.names, wanted),
-        process_records(parts, family, known, wanted),
+        namespace_records(
+            drafts.family, drafts.held, found.pins, found.names, frozenset(wanted)
+        ),
+        drafts.processes.records,
         [*_refusals(parts), *found.unreadable],
     )
+
+
+class _Drafts:
+    """What grows with each part."""
+
+    def __init__(
+        self,
+        known: engines.Known,
+        types: Collection[NamespaceType],
+        family: Family | None = None,
+    ) -> None:
+        self._known = known
+        self._types = frozenset(types)
+        self.family = Family() if family is None else family
+        self.held = Holdings()
+        self.processes = Processes(self.family, known, self._types)
+
+    def add(self, part: census.Part) -> None:
+        """Take in a part."""
+        self.family.add(part)
+        self.held.add(part)
+        self.processes.add(part)
+
+    def anew(self, parts: Iterable[census.Part]) -> _Drafts:
+        """Begin again, with the family as it is."""
+        fresh = _Drafts(self._known, self._types, self.family)
+        for part in parts:
+            fresh.held.add(part)
+            fresh.processes.add(part)
+        return fresh
 
 
 def _wanted(types: TypeLike | Iterable[TypeLike] | None) -> tuple[NamespaceType, ...]:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, cast
 
 from .. import _core, _proc, lowlevel
-from .._core import reach
+from .._core import agents, interpreters, reach
 from .._core.threads import wait_until_alone
 from .._lib import lib
 from .._namespace import Namespace
@@ -61,7 +61,7 @@ def outcomes_of(tasks: Sequence[Task]) -> list[Outcome]:
 
 def _by_fork(situation: Situation, tasks: Sequence[Task]) -> list[Outcome]:
     function = cast("Function", _answering.try_all)
-    found = _core.agents.call((), function, (situation, tasks), {})
+    found = agents.call((), function, (situation, tasks), {})
     assert isinstance(found, list)
     return found
 
@@ -70,7 +70,7 @@ def _by_interpreter(situation: Situation, tasks: Sequence[Task]) -> list[Outcome
     """Try things in a fresh interpreter: this process has threads, or cannot fork."""
     _core.require_home()
     request = pickle.dumps((tuple(situation), [tuple(task) for task in tasks]))
-    words = _core.interpreters.command(_answering.BOOT, *sys.path)
+    words = interpreters.command(_answering.BOOT, *sys.path)
     try:
         done = run(
             words,

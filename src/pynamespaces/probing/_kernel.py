@@ -7,8 +7,9 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from .. import _core, _proc, lowlevel
+from .. import _proc, lowlevel
 from .._core import mountinfo, registry
+from .._core.idmap import IdMap
 from .._lib import lib, new_buffer, new_ints, read_int
 from .._namespace import Namespace
 from .._refusals import from_errno
@@ -28,7 +29,8 @@ _SB_BASIC: Final = 1  # STATMOUNT_SB_BASIC of linux/mount.h
 
 def clone3(subject: Subject) -> None:
     subject.be_like_caller()
-    pid, _ = lowlevel.clone3()
+    # A flag that clone(2) has not, which would be used in its place.
+    pid, _ = lowlevel.clone3(lowlevel.CLONE_CLEAR_SIGHAND)
     if pid == 0:
         os._exit(0)
     os.waitpid(pid, 0)
@@ -89,13 +91,13 @@ def statmount(subject: Subject) -> None:
 
 def id_map(subject: Subject) -> None:
     subject.be_like_caller()
-    same = _core.idmap.IdMap.current()
+    same = IdMap.current()
     Namespace.new(_T.USER, uid_map=same, gid_map=same)
 
 
 def subids(subject: Subject) -> None:
     subject.be_like_caller()
-    ids = _core.idmap.IdMap.subids()
+    ids = IdMap.subids()
     Namespace.new(_T.USER, uid_map=ids, gid_map=ids)
 
 

@@ -135,7 +135,12 @@ def pin(subject: Subject) -> None:
         # On several CPUs, the kernel may take the older of two for the younger.
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     # From here on where nobody else sees it.
-    lowlevel.unshare(lowlevel.CLONE_NEWNS)
+    try:
+        lowlevel.unshare(lowlevel.CLONE_NEWNS)
+    except SystemCallError:
+        if type is _T.MNT:
+            raise
+        return  # A limit, or a filter: what it takes, it has.
     check(lib.pyns_make_private(), "mount", (_T.MNT,), "/")
     if type is _T.MNT:
         namespace = Namespace.new(type)

@@ -52,7 +52,7 @@ function keepers(record) {
   return [
     [record.threads, "thread"],
     [record.for_children, "for children", "for children"],
-    [record.descriptors, "descriptor"],
+    [record.descriptors, "fd"],
     [record.sockets, "socket"],
     [record.pins, "mount"],
   ].filter(([list]) => list.length).map(([list, ...noun]) => count(list.length, ...noun));

@@ -78,15 +78,14 @@ function groupRow({ group, many }) {
 function itemRow(row) {
   const { item, depth, open, dim } = row;
   const element = make("tr", {
-    class: dim ? "dim" : null,
+    class: item.kind === "group" ? "owns" : dim && "dim",
     "aria-level": list.view.tree ? depth + 1 : null,
     "aria-expanded": open === null ? null : String(open),
     "data-key": item.key,
   });
   const [first, ...others] = list.view.columns;
   element.append(firstCell(row, first));
-  if (item.kind === "group") element.cells[0].colSpan = others.length + 1;
-  else element.append(...others.map((column) => bodyCell(item, column)));
+  element.append(...others.map((column) => bodyCell(item, column)));
   if (item.key) list.elements.set(item.key, element);
   if (item.key && item.key === state.item) mark(element);
   // Tab leads to the one that is selected, or to the first.

@@ -1,0 +1,123 @@
+/* The workers of a census: what each does, and starting them. */
+#include "census.h"
+
+#include <stdlib.h>
+
+#define STACK (256 * 1024)
+
+#ifndef CLOSE_RANGE_UNSHARE
+#define CLOSE_RANGE_UNSHARE (1U << 1)
+#endif
+
+/* Hand over what a worker has so far, in the order in which it found it. */
+static void hand_over(struct worker *worker) {
+    struct state *state = worker->state;
+    pthread_mutex_lock(&state->mutex);
+    tally_take(worker, &state->parts[state->made++]);
+    pthread_cond_signal(&state->news);
+    pthread_mutex_unlock(&state->mutex);
+}
+
+static int is_stopped(const struct worker *worker) {
+    return worker->failed < 0 || atomic_load(&worker->state->cancelled);
+}
+
+static void work(struct worker *worker) {
+    struct state *state = worker->state;
+    while (!is_stopped(worker)) {
+        int first = atomic_fetch_add(&state->next, CHUNK);
+        if (first >= state->roll.total)
+            break;
+        int last = first + CHUNK < state->roll.total ? first + CHUNK : state->roll.total;
+        for (int i = first; i < last && !is_stopped(worker); i++)
+            visit_process(worker, state->roll.pids[i]);
+        atomic_fetch_add(&state->done, last - first);
+        if (worker->tally.process_count >= PART)
+            hand_over(worker);
+    }
+    if (!is_stopped(worker))
+        confirm_namespaces(worker);
+    hand_over(worker);
+}
+
+static int equip(struct worker *worker, const struct plan *plan) {
+    worker->plan = *plan;
+    worker->buffer = malloc(READ_ROOM);
+    worker->plan.proc = open_proc();
+    return worker->buffer == NULL ? -ENOMEM : worker->plan.proc < 0 ? worker->plan.proc : 0;
+}
+
+/* Say that a worker is through; the last one clears up if nobody waits any more. */
+static void leave(struct state *state) {
+    pthread_mutex_lock(&state->mutex);
+    int is_last = --state->running == 0;
+    int is_orphan = is_last && !state->is_waited_for;
+    if (is_last)
+        pthread_cond_signal(&state->news);
+    pthread_mutex_unlock(&state->mutex);
+    if (is_orphan)
+        state_free(state);
+}
+
+/* Whether a thread of this process is one of the workers, which are nobody's to find. By
+ * then they know who they are, or will in a moment. */
+int is_worker(const struct worker *worker, int tid) {
+    const struct state *state = worker->state;
+    while (atomic_load(&state->started) != atomic_load(&state->count))
+        sched_yield();
+    for (int i = 0; i < atomic_load(&state->count); i++)
+        if (atomic_load(&state->tids[i]) == tid)
+            return 1;
+    return 0;
+}
+
+static void *run_worker(void *argument) {
+    struct worker *worker = argument;
+    struct state *state = worker->state;
+    int index = (int)(worker - state->workers);
+    state->kernel_tids[index] = (int)syscall(SYS_gettid);
+    /* A table of its own, with nothing in it; where that is refused, the common one. */
+    (void)syscall(SYS_close_range, 0U, ~0U, CLOSE_RANGE_UNSHARE);
+    worker->failed = equip(worker, &state->plan);
+    int tid = worker->failed < 0 ? 0 : own_number(worker->plan.proc, "thread-self");
+    atomic_store(&state->tids[index], tid);
+    atomic_fetch_add(&state->started, 1);
+    work(worker);
+    if (worker->plan.proc >= 0)
+        close(worker->plan.proc);
+    leave(state);
+    return NULL;
+}
+
+/* Start as many as can be had; return how many. */
+int start_workers(struct state *state, int wanted) {
+    pthread_attr_t attributes;
+    sigset_t all, before;
+    int count = 0;
+    if (pthread_attr_init(&attributes) != 0)
+        return 0;
+    (void)pthread_attr_setstacksize(&attributes, STACK);
+    /* Signals are for the threads that know what to do with them. */
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    state->running = wanted;
+    while (count < wanted && pthread_create(&state->threads[count], &attributes,
+                                            run_worker, &state->workers[count]) == 0)
+        count++;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attributes);
+    pthread_mutex_lock(&state->mutex);
+    state->running -= wanted - count;
+    pthread_mutex_unlock(&state->mutex);
+    atomic_store(&state->count, count);
+    return count;
+}
+
+/* The calling thread's own work, where no thread can be had. */
+void work_alone(struct state *state) {
+    struct worker *worker = &state->workers[0];
+    worker->failed = equip(worker, &state->plan);
+    work(worker);
+    if (worker->plan.proc >= 0)
+        close(worker->plan.proc);
+}
