@@ -79,8 +79,11 @@ def lines_on_terminal(
 def text_on_terminal(
     *arguments: str, width: int = 80, height: int = 40, **env: str
 ) -> str:
-    """Run a command on a terminal of a size, successfully; return all it prints."""
-    with on_terminal(*arguments, width=width, height=height, **env) as made:
+    """Run a command on a terminal of a size, successfully; return what it prints."""
+    # On a busy machine, standard error would show how far a scan is.
+    with on_terminal(
+        *arguments, width=width, height=height, stderr="/dev/null", **env
+    ) as made:
         text, status = ended(made)
     assert status == 0, text
     return text
@@ -94,13 +97,17 @@ def ended(terminal: Screen) -> tuple[str, int]:
 
 @contextmanager
 def on_terminal(
-    *arguments: str, width: int = 80, height: int = 40, **env: str
+    *arguments: str,
+    width: int = 80,
+    height: int = 40,
+    stderr: str = "/dev/tty",
+    **env: str,
 ) -> Iterator[Screen]:
     """Start a command on a terminal of a size."""
     # The size is to be there before the command is, and the screen has one of its own.
-    script = 'stty -echo; echo; read _; stty columns $0 rows $1; shift; "$@"'
-    tell = '; echo "<ended $?>"'
-    shell = ("sh", "-c", "trap : INT; " + script + tell, str(width), str(height))
+    script = 'stty -echo; echo; read _; stty columns $0 rows $1; err=$2; shift 2; "$@"'
+    script = f'trap : INT; {script} 2>$err; echo "<ended $?>"'
+    shell = ("sh", "-c", script, str(width), str(height), stderr)
     with screen(*shell, *COMMAND, *arguments, **environment(**env)) as made:
         made.expect("\n")
         made.type("\n")

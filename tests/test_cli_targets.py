@@ -12,7 +12,8 @@ from containers import netns
 from starting import ROOT, read_line
 from support import own, own_all
 
-from pynamespaces import NamespaceType, NoSuchNamespaceError
+from pynamespaces import NamespaceGoneError, NamespaceType, NoSuchNamespaceError
+from pynamespaces._core import inits
 from pynamespaces.cli.failures import Failure
 from pynamespaces.cli.targets import (
     TARGET,
@@ -159,6 +160,25 @@ def test_nothing_there(here: Path) -> None:
     for text in ("./blue", "netns:no such name"):
         with pytest.raises(NoSuchNamespaceError):
             open_target(parse_target(text))
+
+
+def test_container(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container is opened by its first process; one that is not clear is told."""
+    with pytest.raises(NamespaceGoneError):
+        open_target(parse_target("container:no such container"))
+    found = {"web": os.getpid()}
+
+    def open_init(name: str) -> int:
+        if name not in found:
+            raise ValueError(f"several are called {name!r}")
+        return os.pidfd_open(found[name])
+
+    monkeypatch.setattr(inits, "open_init", open_init)
+    with closing(open_target(parse_target("container:web"), (T.NET,))) as opened:
+        assert [*opened] == [T.NET]
+        assert (opened["net"].id.dev, opened["net"].id.ino) == own("net")
+    with pytest.raises(Failure, match="several are called 'w'"):
+        open_target(parse_target("container:w"))
 
 
 # --- types ---

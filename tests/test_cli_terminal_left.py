@@ -126,7 +126,7 @@ def test_much_is_carried() -> None:
 def test_last_words() -> None:
     """What the program writes last is there, though its terminal is held by others."""
     script = "sleep 1000 & echo hello; kill -KILL $$"
-    with screen(*sh([*DIRECT, "--pty"], script)) as made:
+    with orphans_reaped(), screen(*sh([*DIRECT, "--pty"], script)) as made:
         made.expect("hello")
         assert made.process.wait(timeout=LIMIT) == 128 + signal.SIGKILL
 

@@ -59,7 +59,7 @@ def call_with(name: str, fd: object) -> object:
 
 def test_public_functions_are_all_known() -> None:
     """Every public function is in one of the groups that are tested here."""
-    others = {"unshare", "pidfd_open", "clone3", "open_by_handle_at"}
+    others = {"unshare", "pidfd_open", "clone3", "open_by_handle_at", "listns"}
     assert set(FUNCTIONS) == {*OF_DESCRIPTORS, *others}
 
 

@@ -2,33 +2,38 @@
 
 import os
 from collections.abc import Callable
-from contextlib import closing
+from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from creating import POWER
-from mounting import fresh_mounts, inside, unmount
-from pinning import fresh_fd, in_own_mounts
-from populating import find, held_by, id_of, known, powerful
-from provoking import another_process, bind, mount, own_mounts
-from refs import made
-from support import TIER, identity, in_child
+from mounting import MS_BIND, fresh_mounts, inside, mount
+from pinning import fresh_fd, in_own_mounts, share
+from populating import find, held_by, id_of, known, thread_that
+from provoking import another_process, own_mounts
+from support import identity
 
-from pynamespaces import Namespace, NamespaceId, lowlevel, scan
+from pynamespaces import NamespaceId, TypeLike, lowlevel, scan
 from pynamespaces.inventory import Inventory, NamespaceRecord, Pin
 
 pytestmark = pytest.mark.tier("root", "userns")
 
 
-def pin(place: str | Path, type: str = "net") -> NamespaceId:
-    """Mount a fresh namespace on a new file, and keep nothing else of it."""
-    fd = fresh_fd(type)  # type: ignore[arg-type]
+def pin(place: str | Path, type: TypeLike = "net") -> NamespaceId:
+    """Mount a fresh namespace on a file, and keep nothing else of it."""
+    fd = fresh_fd(type)
     try:
-        Path(os.fsdecode(place)).touch()
-        bind(f"/proc/thread-self/fd/{fd}", os.fsdecode(place))
+        lay(f"/proc/thread-self/fd/{fd}", place)
         return id_of(fd)
     finally:
         os.close(fd)
+
+
+def lay(source: str, place: str | Path) -> None:
+    """Show a file at a place, and have one there for that."""
+    if not os.path.exists(place):
+        Path(place).touch()
+    mount(str(place), MS_BIND, source=source, type=None)
 
 
 def record_of(found: Inventory, id: NamespaceId) -> NamespaceRecord:
@@ -40,7 +45,7 @@ def record_of(found: Inventory, id: NamespaceId) -> NamespaceRecord:
 
 
 @pytest.mark.parametrize("type", ["cgroup", "ipc", "net", "time", "user", "uts"])
-def test_own_mounts(tmp_path: Path, type: str) -> None:
+def test_own_mounts(tmp_path: Path, type: TypeLike) -> None:
     """A mount where the caller is keeps a namespace, and its path is told."""
 
     def look() -> None:
@@ -88,8 +93,7 @@ def test_twice(tmp_path: Path) -> None:
         place = tmp_path / "first"
         id = pin(place)
         for path in (place, tmp_path / "second"):
-            path.touch()
-            bind(str(place), str(path))
+            lay(str(place), path)
         paths = [p.path for p in record_of(scan(), id).pins]
         assert sorted(paths) == [str(place), str(place), str(tmp_path / "second")]
 
@@ -117,7 +121,7 @@ def test_covered(tmp_path: Path) -> None:
 def furnish(place: Path) -> None:
     """Leave for a mount namespace that has a pin which nobody else has."""
     own_mounts()
-    mount("none", str(place), "tmpfs")
+    mount(str(place))
     pin(place / "pinned")
 
 
@@ -127,20 +131,6 @@ def chrooted(place: Path) -> None:
     os.mkdir(place / "jail")
     os.chroot(place / "jail")
     os.chdir("/")
-
-
-def with_neighbour(place: Path) -> None:
-    """The same, where one process sees all and another one nothing."""
-    furnish(place)
-    if os.fork() == 0:
-        os.mkdir(place / "jail")
-        os.chroot(place / "jail")
-        # It ends with its parent: this is the other end of its pipe.
-        os.read(os.open("/proc/self/fd/0", 0) if False else _wait, 1)
-        os._exit(0)
-
-
-_wait = -1
 
 
 @pytest.mark.parametrize("live", [furnish, chrooted])
@@ -162,8 +152,6 @@ def test_other_mounts(tmp_path: Path, live: Callable[[Path], None]) -> None:
 
 def test_thread_with_mounts(tmp_path: Path) -> None:
     """So does one where only a single thread is."""
-    from populating import thread_that
-
     with thread_that(lambda: furnish(tmp_path)) as (pid, tid):
         mnt = id_of(f"/proc/{pid}/task/{tid}/ns/mnt")
         place = Pin(str(tmp_path / "pinned"), mnt)
@@ -190,8 +178,7 @@ def test_pinned_mounts(tmp_path: Path) -> None:
     def look() -> None:
         with fresh_mounts(lambda: pin("pinned")) as fd:
             mnt = id_of(fd)
-            (tmp_path / "mnt").touch()
-            bind(f"/proc/thread-self/fd/{fd}", str(tmp_path / "mnt"))
+            lay(f"/proc/thread-self/fd/{fd}", tmp_path / "mnt")
         found = scan()
         outer = record_of(found, mnt)
         own = id_of("/proc/self/ns/mnt")
@@ -207,27 +194,21 @@ def test_deep_mounts(tmp_path: Path) -> None:
     """And one which is mounted where only a descriptor, or a mount, leads."""
 
     def look() -> None:
-        depth = 4
         fds = []
-        for level in range(depth):
+        for _ in range(4):
             with fresh_mounts(lambda: pin("pinned")) as fd:
                 fds.append(os.dup(fd))
-            assert level + 1 == len(fds)
         # Each into the one that was made before it.
-        for outer, inner in zip(fds, fds[1:], strict=False):
-
-            def lay(inner: int = inner) -> None:
-                folder = f"/proc/thread-self/fd/{inner}"
-                Path("/mnt/mnt").touch()
-                bind(folder, "/mnt/mnt")
-
-            inside(outer, lay)
+        for outer, inner in pairwise(fds):
+            link = f"/proc/thread-self/fd/{inner}"
+            inside(outer, partial(lay, link, "/mnt/mnt"))
         ids = [id_of(fd) for fd in fds]
         for fd in fds[1:]:
             os.close(fd)
         found = scan()
-        for id, within in zip(ids[1:], ids, strict=False):
-            assert held_by(record_of(found, id)) == {"pins": (Pin("/mnt/mnt", within),)}
+        for outer_id, id in pairwise(ids):
+            kept = held_by(record_of(found, id))
+            assert kept == {"pins": (Pin("/mnt/mnt", outer_id),)}
         for id in ids:
             place = Pin("/mnt/pinned", id)
             (record,) = (r for r in found if place in r.pins)
@@ -241,7 +222,7 @@ def test_every_pin(tmp_path: Path) -> None:
     """Mounts that are passed on are told for each mount namespace that has them."""
 
     def look() -> None:
-        mount("none", str(tmp_path), flags=0x100000)
+        share(tmp_path)
         with another_process(lambda: lowlevel.unshare(lowlevel.CLONE_NEWNS)) as pid:
             id = pin(tmp_path / "pinned")
             places = {

@@ -71,7 +71,8 @@ if TYPE_CHECKING:
 
 _core.WINGS.update(
     {
-        f"{__name__}.inventory": "json",
+        f"{__name__}.inventory": "sys",
+        f"{__name__}.inventory._html": f"{__name__}.inventory",
         f"{__name__}.process": "sys",
         f"{__name__}.process.aio": "asyncio",
         f"{__name__}.workers.threads": "sys",

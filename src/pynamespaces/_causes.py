@@ -37,6 +37,7 @@ _SINCE: Final = {
     "ioctl(NS_GET_ID)": (6, 18),
     "ioctl(NS_GET_MNTNS_ID)": (6, 11),
     "listmount": (6, 8),
+    "listns": (6, 19),
     "name_to_handle_at": (6, 18),
     "pidfd_getfd": (5, 6),
     "pidfd_open": (5, 3),

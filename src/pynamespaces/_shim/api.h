@@ -324,6 +324,7 @@ int pyns_ioctl_u64(int fd, unsigned int request, uint64_t *result);
 int pyns_ns_mnt_ioctl(int fd, unsigned int request, struct pyns_mnt_info *result);
 int pyns_name_to_handle(int fd, unsigned char *handle, int size);
 int pyns_open_by_handle(const unsigned char *handle, int size);
+int pyns_listns(int nstype, uint64_t last, uint64_t *ids, int count);
 
 /* inhabit.c */
 int pyns_inhabit(int userns, int fresh, struct pyns_inhabitant *inhabitant);

@@ -129,3 +129,22 @@ int pyns_open_by_handle(const unsigned char *handle, int size) {
     return PYNS_RESULT(
         open_by_handle_at(FD_NSFS_ROOT, &buffer.handle, O_RDONLY | O_CLOEXEC));
 }
+
+#ifndef SYS_listns
+#define SYS_listns 470
+#endif
+
+/* struct ns_id_req of linux/nsfs.h (Linux 6.19). */
+struct listns_request {
+    uint32_t size, spare;
+    uint64_t ns_id;
+    uint32_t ns_type, spare2;
+    uint64_t user_ns_id;
+};
+
+/* The next ids after `last`, of one type or, for 0, of all; returns how many. */
+int pyns_listns(int nstype, uint64_t last, uint64_t *ids, int count) {
+    struct listns_request request = {
+        .size = sizeof(request), .ns_id = last, .ns_type = (uint32_t)nstype};
+    return PYNS_RESULT(syscall(SYS_listns, &request, ids, (size_t)count, 0U));
+}

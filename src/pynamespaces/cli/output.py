@@ -18,8 +18,9 @@ from contextlib import contextmanager, suppress
 from typing import Final, NamedTuple, TypeAlias
 
 from rich.cells import cell_len, set_cell_size
+from rich.color import ColorSystem
 from rich.console import Console
-from rich.text import Text
+from rich.style import Style
 
 from ..inventory._visible import visible
 
@@ -33,6 +34,7 @@ BY_ANSWER: Final = "by answer"
 """The style of a column of "yes" and "no"."""
 
 _ANSWERS: Final = {"yes": "green", "no": "bold red"}
+_PLAIN: Final = Style.null()
 _GAP: Final = "  "
 _NARROWEST: Final = 8
 """How narrow a column of text may get, in cells."""
@@ -155,11 +157,41 @@ def print_lines(lines: Iterable[Line]) -> None:
         for line in lines:
             write("".join(visible(text) for text, _ in line).rstrip() + "\n")
         return
-    screen, width = console(), terminal_size()[0]
+    width, colours = terminal_size()[0], _colours()
     for line in lines:
-        with screen.capture() as drawn:
-            screen.print(drawn_line(line, width), no_wrap=True, crop=False, width=width)
-        write(drawn.get())
+        parts = fitted_line(line, width)
+        drawn = [
+            _style(style).render(text, color_system=colours) for text, style in parts
+        ]
+        write("".join(drawn) + "\n")
+
+
+def _colours() -> ColorSystem | None:
+    """Return which colours there are; those of ours are among the first eight."""
+    return None if console().color_system is None else ColorSystem.STANDARD
+
+
+def _style(name: str) -> Style:
+    return Style.parse(name) if name else _PLAIN
+
+
+def fitted_line(line: Line, width: int) -> Line:
+    """Return a line that is safe, and cut if it has more cells than a terminal."""
+    parts = [(visible(text), style) for text, style in line]
+    if sum(cell_len(text) for text, _ in parts) <= width:
+        return parts
+    fitting, left = [], width - 1
+    for text, style in parts:
+        if cell_len(text) > left:
+            fitting.append((set_cell_size(text, left) + _ellipsis(), style))
+            break
+        fitting.append((text, style))
+        left -= cell_len(text)
+    return fitting
+
+
+def _ellipsis() -> str:
+    return "…" if has_unicode() else "~"
 
 
 def wrapped(text: str, indent: str, style: str = "") -> Iterator[Line]:
@@ -167,14 +199,6 @@ def wrapped(text: str, indent: str, style: str = "") -> Iterator[Line]:
     width = terminal_size()[0] - len(indent) if on_terminal() else len(text)
     for line in textwrap.wrap(visible(text), max(width, _NARROWEST)):
         yield [(indent + line, style)]
-
-
-def drawn_line(line: Line, width: int) -> Text:
-    """Return a line for a terminal of a width."""
-    text = Text.assemble(*((visible(part), style) for part, style in line))
-    text.rstrip()
-    text.truncate(width, overflow="ellipsis")
-    return text
 
 
 def terminal_size() -> tuple[int, int]:
@@ -233,7 +257,7 @@ def _row(
 def _fitted(cell: str, width: int, *, numeric: bool) -> str:
     taken = cell_len(cell)
     if taken > width:
-        return set_cell_size(cell, width - 1) + ("…" if has_unicode() else "~")
+        return set_cell_size(cell, width - 1) + _ellipsis()
     padding = " " * (width - taken)
     return padding + cell if numeric else cell + padding
 

@@ -71,7 +71,7 @@ def _picture(
     rows.sort(key=lambda row: row.record.id not in new)
     table = output.table_lines(columns.heads(names), columns.cells(names, rows), width)
     shown = [_summary(inventory, changes, interval), *table]
-    lines = [output.drawn_line(line, width) for line in shown]
+    lines = [Text.assemble(*output.fitted_line(line, width)) for line in shown]
     for line in lines[2 : 2 + len(new)]:
         line.stylize(_NEW)
     left_out = len(lines) - height

@@ -7,6 +7,10 @@ it to fail in that, the policy allows no other script, and no request.
 
 from __future__ import annotations
 
+from base64 import b64encode
+from hashlib import sha256
+from importlib.resources import files
+from string import Template
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -28,21 +32,25 @@ _SCRIPTS: Final = (
 _ESCAPED: Final = str.maketrans({char: f"\\u{ord(char):04x}" for char in "<>&"})
 
 
+def _read() -> dict[str, str]:
+    folder = files(__package__) / "page"
+    return {file.name: file.read_text("utf-8") for file in folder.iterdir()}
+
+
+# When this is imported, not when a page is asked for: by then a thread may be in a
+# mount namespace where these files are somebody else's.
+_TEXTS: Final = _read()
+_STYLE: Final = "\n".join(_TEXTS[name] for name in _STYLES)
+_SCRIPT: Final = "\n".join(_TEXTS[name] for name in _SCRIPTS)
+
+
 def write(inventory: Inventory) -> str:
     """Write the page. It is ASCII, so it may be saved in any encoding."""
-    # Slow to import, and a page is rarely asked for.
-    from importlib.resources import files  # noqa: PLC0415
-    from string import Template  # noqa: PLC0415
-
-    folder = files("pynamespaces.inventory") / "page"
-    texts = {file.name: file.read_text("utf-8") for file in folder.iterdir()}
-    style = "\n".join(texts[name] for name in _STYLES)
-    script = "\n".join(texts[name] for name in _SCRIPTS)
-    return Template(texts["page.html"]).substitute(
-        policy=_policy(style, script),
-        style=style,
+    return Template(_TEXTS["page.html"]).substitute(
+        policy=_policy(_STYLE, _SCRIPT),
+        style=_STYLE,
         data=inventory.to_json().translate(_ESCAPED),
-        script=script,
+        script=_SCRIPT,
     )
 
 
@@ -62,7 +70,4 @@ def _policy(style: str, script: str) -> str:
 
 
 def _hash(text: str) -> str:
-    from base64 import b64encode  # noqa: PLC0415
-    from hashlib import sha256  # noqa: PLC0415
-
     return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"

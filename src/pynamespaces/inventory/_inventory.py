@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from operator import attrgetter
+from types import ModuleType
 from typing import Final, Literal, TypeAlias, final, overload
 
+from .. import _core
 from .._types import NamespaceId, NamespaceType, TypeLike, override
-from . import _changes, _dot, _html, _json, _trees
+from . import _changes, _dot, _json, _trees
 from .records import (
     InventoryDiff,
     NamespaceRecord,
@@ -156,7 +158,9 @@ class Inventory:
 
         The page is one file that fetches nothing, for any browser.
         """
-        return _html.write(self)
+        page: ModuleType = _core.import_later(f"{__package__}._html")
+        text: str = page.write(self)
+        return text
 
     def __iter__(self) -> Iterator[NamespaceRecord]:
         return iter(self._namespaces)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import Final
 
 from .. import _proc
-from .._core import census, elsewhere, mountinfo, mounts, registry
+from .._core import census, elsewhere, mountinfo, mounts, reach, registry
 from .._core.mountinfo import Mount
 from .._lib import lib
 from .._types import NamespaceId, NamespaceType
@@ -18,6 +19,9 @@ from ._kin import Family, Kin
 from .records import Pin, Unreadable
 
 _MNT: Final = NamespaceType.MNT
+
+# Each that is mounted in another one is opened from there.
+_DEEPEST: Final = 16
 
 
 class Pins:
@@ -100,13 +104,13 @@ class Pins:
         id = NamespaceId(type, device, ino)
         self._family.known.setdefault(ino, Kin(id, 0, 0, None))
 
-    def _open_mounted(self, mnt: int, path: str) -> int | None:
+    def _open_mounted(self, mnt: int, path: str, depth: int = 0) -> int | None:
         if mnt == self._own:
             fd = lib.pyns_open_namespace(os.fsencode(path))
             if fd >= 0:
                 return fd
         id = self._family.id_of(mnt)
-        folder = None if id is None else self._open(id)
+        folder = None if id is None else self._open(id, depth)
         if folder is None:
             return None
         try:
@@ -121,16 +125,27 @@ class Pins:
             os.close(found)
         return fd if fd >= 0 else None
 
-    def _open(self, id: NamespaceId) -> int | None:
-        """Open a mount namespace by whoever holds it."""
-        for path in self._paths(id):
-            fd = lib.pyns_open_namespace(os.fsencode(path))
-            if fd < 0:
-                continue
-            if os.fstat(fd).st_ino == id.ino:
+    def _open(self, id: NamespaceId, depth: int = 0) -> int | None:
+        """Open a mount namespace by whoever, or whatever, holds it."""
+        for fd in self._tries(id, depth):
+            if reach.identify(fd)[1] == id:
                 return fd
             os.close(fd)
         return None
+
+    def _tries(self, id: NamespaceId, depth: int) -> Iterator[int]:
+        """Open what had it when it was looked at."""
+        for path in self._paths(id):
+            fd = lib.pyns_open_namespace(os.fsencode(path))
+            if fd >= 0:
+                yield fd
+        if depth == _DEEPEST:
+            return
+        for pin in self.pins.get(id.ino, ()):
+            with suppress(NamespaceError, OSError):
+                mounted = self._open_mounted(pin.mnt.ino, pin.path, depth + 1)
+                if mounted is not None:
+                    yield mounted
 
     def _paths(self, id: NamespaceId) -> Iterator[str]:
         for task in self._held.processes.get(id.ino, ()):
@@ -139,9 +154,6 @@ class Pins:
             yield _proc.namespace_path(task, _MNT)
         for pid, fd in self._held.descriptors.get(id.ino, ()):
             yield f"/proc/{pid}/fd/{fd}"
-        for pin in self.pins.get(id.ino, ()):
-            if pin.mnt.ino == self._own:
-                yield pin.path
 
     def _refuse(self, what: str, reason: str) -> None:
         self.unreadable.append(Unreadable(what, reason))

@@ -9,7 +9,7 @@ from contextlib import closing
 from .._core import census, engines
 from .._lib import lib
 from .._types import NamespaceType, TypeLike
-from . import _doubts, _pins
+from . import _doubts, _listed, _pins
 from ._assembly import Processes, namespace_records
 from ._holdings import Holdings
 from ._inventory import Inventory
@@ -74,6 +74,7 @@ def scan(
     if drafts.family.doubtful:
         parts = _doubts.settle(parts, drafts.family)
         drafts = drafts.anew(parts)
+    _listed.meet_listed(drafts.family, wanted)
     found = _pins.Pins(parts, drafts.family, drafts.held)
     if mounts:
         found.look_deeper()

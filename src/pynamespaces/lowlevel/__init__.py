@@ -42,6 +42,7 @@ from ._constants import (
 from ._handles import name_to_handle_at, open_by_handle_at
 from ._nsfs import (
     MountNamespaceInfo,
+    listns,
     ns_get_id,
     ns_get_mntns_id,
     ns_get_nstype,
@@ -101,6 +102,7 @@ __all__ = [
     "PIDFD_THREAD",
     "MountNamespaceInfo",
     "clone3",
+    "listns",
     "name_to_handle_at",
     "ns_get_id",
     "ns_get_mntns_id",

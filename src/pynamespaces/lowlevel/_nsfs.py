@@ -1,10 +1,12 @@
 """The ioctls on namespaces, each by its name. See :manpage:`ioctl_nsfs(2)`."""
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from .._lib import lib, new_ints, new_mnt_info, read_int
+from .._lib import lib, new_ints, new_mnt_info, read_int, read_ints
 from .._types import NamespaceType
 from ._arguments import INT_MAX, Descriptor, check, descriptor, in_range
+
+_BATCH: Final = 1024
 
 
 class MountNamespaceInfo(NamedTuple):
@@ -160,3 +162,27 @@ def ns_mnt_get_prev(fd: Descriptor) -> tuple[int, MountNamespaceInfo]:
         NamespacePermissionError: The caller lacks CAP_SYS_ADMIN over all of them.
     """
     return _ask_mnt(fd, "NS_MNT_GET_PREV", lib.NS_MNT_GET_PREV)
+
+
+def listns(nstype: int = 0) -> list[int]:
+    """
+    Return the ids (``NS_GET_ID``) of all namespaces that the caller may know of.
+
+    Those are the ones that it is in or has power over. They are in use: a process is
+    in them, or they are kept. Since Linux 6.19.
+
+    Args:
+        nstype: One ``CLONE_NEW*``, or 0 for all types.
+
+    Raises:
+        UnsupportedError: The kernel is older.
+    """
+    in_range("nstype", nstype, 0, INT_MAX)
+    found: list[int] = []
+    batch = new_ints("uint64_t", [0] * _BATCH)
+    count = _BATCH
+    while count == _BATCH:
+        last = found[-1] if found else 0
+        count = check(lib.pyns_listns(nstype, last, batch, _BATCH), "listns")
+        found += read_ints(batch, count)
+    return found

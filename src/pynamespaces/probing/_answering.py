@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
+import errno
 import json
 import os
 import pickle
@@ -33,7 +33,7 @@ BOOT: Final = (
 PATIENCE: Final = 5.0
 """For how many seconds one try may take."""
 
-TOTAL: Final = 20.0
+TOTAL: Final = 40.0
 """And all of them."""
 
 _DYING: Final = 1.0
@@ -72,11 +72,14 @@ def try_all(situation: Situation, tasks: Sequence[Task]) -> list[Outcome]:
 
 def _set_capabilities(*sets: int) -> None:
     """Have those capabilities that the caller has, and no others."""
+    # Only in a fresh interpreter, which is at home, so that nothing else waits for it.
+    import ctypes  # noqa: PLC0415
+
     libc = ctypes.CDLL(None)
     header = (ctypes.c_uint32 * 2)(0x20080522, 0)  # _LINUX_CAPABILITY_VERSION_3
     halves = [set >> shift & 0xFFFFFFFF for shift in (0, 32) for set in sets]
     if libc.capset(header, (ctypes.c_uint32 * 6)(*halves)) != 0:
-        raise SystemCallError(1, os.strerror(1), syscall="capset")
+        raise from_errno(errno.EPERM, "capset")
 
 
 def _tried(situation: Situation, task: Task, end: float) -> Outcome:
@@ -84,25 +87,10 @@ def _tried(situation: Situation, task: Task, end: float) -> Outcome:
     deadline = min(end, time.monotonic() + PATIENCE)
     if time.monotonic() > end:
         return _unanswered("it was not tried, since other tries took too long")
-    reader, writer = os.pipe()
-    own = os.getpid()
     try:
-        pid = os.fork()
+        pid, reader = _child(situation, task)
     except OSError as error:
-        os.close(reader)
-        os.close(writer)
-        return outcome_of(from_errno(error.errno or 0, "fork"))
-    if pid == 0:
-        try:
-            os.close(reader)
-            os.setpgid(0, 0)
-            _grounds.end_with(own)
-            _answer(writer, situation, task)
-        finally:
-            os._exit(0)
-    os.close(writer)
-    with suppress(ProcessLookupError, PermissionError):
-        os.setpgid(pid, pid)  # It does so too: whoever is first.
+        return outcome_of(from_errno(error.errno or errno.EIO, "fork"))
     try:
         text = _read_line(reader, deadline)
     finally:
@@ -113,6 +101,31 @@ def _tried(situation: Situation, task: Task, end: float) -> Outcome:
     if status is not None and os.WIFSIGNALED(status) and time.monotonic() < deadline:
         return _killed(os.WTERMSIG(status))
     return _unanswered("the kernel did not answer in time")
+
+
+def _child(situation: Situation, task: Task) -> tuple[int, int]:
+    """Have a child that tries it; return its id, and where it says how it went."""
+    reader, writer = os.pipe()
+    own = os.getpid()
+    try:
+        pid = os.fork()
+    except OSError:
+        os.close(reader)
+        os.close(writer)
+        raise
+    if pid == 0:
+        try:
+            os.close(reader)
+            # So that all it starts can be ended with it.
+            os.setpgid(0, 0)
+            _grounds.end_with(own)
+            _answer(writer, situation, task)
+        finally:
+            os._exit(0)
+    os.close(writer)
+    with suppress(ProcessLookupError, PermissionError):
+        os.setpgid(pid, pid)  # It does so too: whoever is first.
+    return pid, reader
 
 
 def _killed(number: int) -> Outcome:
@@ -129,9 +142,10 @@ def _unanswered(reason: str) -> Outcome:
 def _read_line(reader: int, deadline: float) -> bytes:
     """Return what was said; nothing if it did not come to its end."""
     text = b""
+    ready = select.poll()
+    ready.register(reader, select.POLLIN)
     while not text.endswith(b"\n"):
-        left = max(0, deadline - time.monotonic())
-        if not select.select([reader], [], [], left)[0]:
+        if not ready.poll(max(0, deadline - time.monotonic()) * 1000):
             return b""
         part = os.read(reader, 1 << 16)
         if not part:

@@ -64,7 +64,7 @@ class Access(NamedTuple):
     """Which it is; ``None`` where the caller may not even look."""
 
     shared: bool
-    """Whether the caller is in it already."""
+    """Whether the caller is in it already, and its children are born in it."""
 
     enter: Outcome
     """Whether the calling thread can enter it, as it is: ``with namespace:``."""
