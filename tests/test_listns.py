@@ -18,7 +18,6 @@ from pynamespaces import (
 )
 from pynamespaces._lib import IntOut, lib
 from pynamespaces._proc import kernel_version
-from pynamespaces.inventory import _listed
 from pynamespaces.lowlevel import _nsfs
 
 NEW = 1 << 60
@@ -89,7 +88,7 @@ def test_scan_has_what_is_listed(monkeypatch: pytest.MonkeyPatch) -> None:
 
         assert id.unique is not None
         monkeypatch.setattr(_nsfs, "lib", Listing([id.unique]))
-        monkeypatch.setattr(_listed.lowlevel, "open_by_handle_at", open_by_handle_at)
+        monkeypatch.setattr(lowlevel, "open_by_handle_at", open_by_handle_at)
         record = scan("uts", arguments=False).namespace(id)
     assert record is not None
     assert (record.id, record.processes, record.descriptors) == (id, (), ())
@@ -108,7 +107,7 @@ def test_scan_passes_over_the_dead(monkeypatch: pytest.MonkeyPatch) -> None:
         raise NamespaceGoneError("dead")
 
     monkeypatch.setattr(_nsfs, "lib", Listing([NEW]))
-    monkeypatch.setattr(_listed.lowlevel, "open_by_handle_at", open_by_handle_at)
+    monkeypatch.setattr(lowlevel, "open_by_handle_at", open_by_handle_at)
     after = scan("uts", arguments=False)
     assert asked
     assert all(record.id.unique != NEW for record in after)

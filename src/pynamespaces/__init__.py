@@ -64,6 +64,15 @@ if TYPE_CHECKING:
         ProcessRecord,
         scan,
     )
+    from .probing import (
+        Access,
+        Explanation,
+        Operation,
+        Outcome,
+        Support,
+        explain,
+        support,
+    )
     from .process import CompletedProcess, Popen, check_output, run
     from .process.aio import create_subprocess_exec
     from .workers.processes import get_context
@@ -73,6 +82,7 @@ _core.WINGS.update(
     {
         f"{__name__}.inventory": "sys",
         f"{__name__}.inventory._html": f"{__name__}.inventory",
+        f"{__name__}.probing": "sys",
         f"{__name__}.process": "sys",
         f"{__name__}.process.aio": "asyncio",
         f"{__name__}.workers.threads": "sys",
@@ -83,11 +93,13 @@ _core.WINGS.update(
 __version__ = "0.1.0.dev0"
 
 __all__ = [
+    "Access",
     "CallError",
     "CgroupNamespace",
     "CloneFlag",
     "ClosedNamespaceError",
     "CompletedProcess",
+    "Explanation",
     "IdMap",
     "Inventory",
     "InventoryDiff",
@@ -111,11 +123,14 @@ __all__ = [
     "NoSuchNamespaceError",
     "NoSuchProcessError",
     "NotANamespaceError",
+    "Operation",
+    "Outcome",
     "PidNamespace",
     "Popen",
     "ProcessRecord",
     "RestoreError",
     "SpawnError",
+    "Support",
     "SystemCallError",
     "ThreadPoolExecutor",
     "TimeNamespace",
@@ -127,11 +142,13 @@ __all__ = [
     "check_output",
     "create_subprocess_exec",
     "errors",
+    "explain",
     "get_context",
     "lowlevel",
     "run",
     "scan",
     "setns",
+    "support",
     "unpin",
     "unshare",
     "unshared",
@@ -153,6 +170,13 @@ _LATER = {
     "InventoryDiff": "inventory",
     "NamespaceRecord": "inventory",
     "ProcessRecord": "inventory",
+    "support": "probing",
+    "Support": "probing",
+    "Operation": "probing",
+    "explain": "probing",
+    "Explanation": "probing",
+    "Access": "probing",
+    "Outcome": "probing",
 }
 """What is imported when it is first asked for, and the module that has it."""
 

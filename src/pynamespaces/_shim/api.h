@@ -307,6 +307,7 @@ int pyns_pidfd_getfd(int pidfd, int targetfd, unsigned int flags);
 int pyns_kcmp(int pid1, int pid2, int type);
 int pyns_is_alone(void);
 int pyns_prctl(int option, unsigned long value);
+int pyns_capset(uint64_t effective, uint64_t permitted, uint64_t inheritable);
 int pyns_is_gone(int tid, int glances);
 int pyns_make_private(void);
 int pyns_loopback_up(void);

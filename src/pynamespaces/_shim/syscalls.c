@@ -1,6 +1,9 @@
 /* System calls as they are: one function each, no policy. */
 #include "task.h"
 
+#if __has_include(<linux/capability.h>)
+#include <linux/capability.h>
+#endif
 #include <net/if.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
@@ -46,6 +49,16 @@ int pyns_is_alone(void) {
 
 int pyns_prctl(int option, unsigned long value) {
     return PYNS_RESULT(prctl(option, value, 0UL, 0UL, 0UL));
+}
+
+/* The calling thread's capabilities, each set as a mask. */
+int pyns_capset(uint64_t effective, uint64_t permitted, uint64_t inheritable) {
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    const struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {
+        {(uint32_t)effective, (uint32_t)permitted, (uint32_t)inheritable},
+        {(uint32_t)(effective >> 32), (uint32_t)(permitted >> 32),
+         (uint32_t)(inheritable >> 32)}};
+    return PYNS_RESULT(syscall(SYS_capset, &header, data));
 }
 
 /* Whether the kernel has forgotten a thread, after so many looks, between which others

@@ -64,16 +64,18 @@ class _Places(dict[Links, Mapping[NamespaceType, NamespaceId]]):
     """Where processes are, by their links: one mapping for all that are together."""
 
     def __init__(self, family: Family, types: Collection[NamespaceType]) -> None:
-        self._known = family.known
+        self._ids = family.ids
         self._types = types
+        self._are_all = len(types) == len(census.LINKS)
 
     def __missing__(self, links: Links) -> Mapping[NamespaceType, NamespaceId]:
-        known = self._known
-        self[links] = made = {
-            type: known[ino].id
-            for type, ino in zip(census.LINKS, links, strict=True)
-            if ino in known and type in self._types
-        }
+        ids = self._ids
+        if self._are_all and 0 not in links:
+            made = dict(zip(census.LINKS, map(ids.__getitem__, links), strict=True))
+        else:
+            pairs = zip(census.LINKS, links, strict=True)
+            made = {type: ids[n] for type, n in pairs if n and type in self._types}
+        self[links] = made
         return made
 
 
@@ -85,11 +87,12 @@ def namespace_records(
     types: Collection[NamespaceType],
 ) -> Iterator[NamespaceRecord]:
     """Make the records of namespaces."""
-    started, id_of = held.started, family.id_of
+    started, id_of = held.started, family.ids.get
     threads, children = held.threads, held.for_children
     descriptors, sockets = held.descriptors, held.sockets
+    owner_uids = {ino: kin.owner_uid for ino, kin in family.known.items()}
     for ino, kin in family.known.items():
-        id = kin.id
+        id, owner, parent, owner_uid = kin
         if id.type not in types:
             continue
         members = held.processes.get(ino, [])
@@ -100,9 +103,9 @@ def namespace_records(
         yield NamespaceRecord(
             id,
             id.type,
-            id_of(kin.owner),
-            id_of(kin.parent),
-            family.owner_uid_of(kin),
+            id_of(owner),
+            id_of(parent),
+            owner_uids.get(owner) if owner_uid is None else owner_uid,
             leader,
             tuple(members),
             tuple(sorted(threads[ino])) if ino in threads else (),

@@ -63,7 +63,7 @@ def _ask_again(folder: str, index: int, ino: int, family: Family) -> NamespaceId
     if fd < 0:
         return None
     try:
-        return family.id_of(ino) if family.meet(fd) == ino else None
+        return family.ids.get(ino) if family.meet(fd) == ino else None
     finally:
         os.close(fd)
 

@@ -20,7 +20,6 @@ from .records import (
 
 # In C, for the sake of thousands.
 _order: Final = attrgetter("type", "id.ino")
-_pid_of: Final = attrgetter("pid")
 
 Hierarchy: TypeAlias = Literal["user", "pid", "process"]
 
@@ -43,12 +42,12 @@ class Inventory:
         processes: Iterable[ProcessRecord] = (),
         unreadable: Iterable[Unreadable] = (),
     ) -> None:
-        found = sorted(namespaces, key=_order)
         # Of two that say the same of which they are, as of two processes, one counts.
-        self._by_key = {_order(record): record for record in found}
+        found = {_order(record): record for record in namespaces}
+        self._by_key = {key: found[key] for key in sorted(found)}
         self._namespaces = list(self._by_key.values())
-        by_pid = sorted(processes, key=_pid_of)
-        self._processes = {process.pid: process for process in by_pid}
+        by_pid = {process.pid: process for process in processes}
+        self._processes = {pid: by_pid[pid] for pid in sorted(by_pid)}
         self._unreadable = list(unreadable)
 
     def namespaces(self, type: TypeLike | None = None) -> list[NamespaceRecord]:

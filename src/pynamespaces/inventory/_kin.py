@@ -29,36 +29,33 @@ class Family:
 
     def __init__(self) -> None:
         self.known: dict[int, Kin] = {}
+        self.ids: dict[int, NamespaceId] = {}
+        """The same, ids only."""
         self.doubtful: set[int] = set()
         """Numbers that may have passed from one namespace to the next meanwhile."""
 
     def add(self, part: census.Part) -> None:
         """Take in what a part of a census says of namespaces."""
-        known = self.known
+        known, ids = self.known, self.ids
         for row in part.namespaces:
             dev, unique, ino, flag, owner, parent, uid, _ = row
             type = _BY_FLAG[flag]
             id = NamespaceId(type, dev, ino, unique or None)
-            if ino in known:
-                if known[ino].id != id:
+            if ino in ids:
+                if ids[ino] != id:
                     self.doubtful.add(ino)
-            elif type is _USER:
+                continue
+            ids[ino] = id
+            if type is _USER:
                 known[ino] = Kin(id, owner, owner, uid)
             else:
                 known[ino] = Kin(id, owner, parent, None)
         self.doubtful.update(ino for (ino,) in part.doubts)
 
-    def id_of(self, ino: int) -> NamespaceId | None:
-        """Return the id of a namespace; ``None`` of one that was not found."""
-        kin = self.known.get(ino)
-        return None if kin is None else kin.id
-
-    def owner_uid_of(self, kin: Kin) -> int | None:
-        """Return who made the user namespace that it is, or the one that owns it."""
-        if kin.owner_uid is not None:
-            return kin.owner_uid
-        owner = self.known.get(kin.owner)
-        return None if owner is None else owner.owner_uid
+    def note(self, kin: Kin) -> None:
+        """Take in one namespace; it takes the place of what else has its number."""
+        self.known[kin.id.ino] = kin
+        self.ids[kin.id.ino] = kin.id
 
     def meet(self, fd: int) -> int:
         """
@@ -67,8 +64,7 @@ class Family:
         It takes the place of what else has that number: this one lives.
         """
         id = reach.identify(fd)[1]
-        known = self.known.get(id.ino)
-        if known is not None and known.id == id:
+        if self.ids.get(id.ino) == id:
             return id.ino
         is_user = id.type is _USER
         owner = self._follow(lowlevel.ns_get_userns, fd)
@@ -76,7 +72,7 @@ class Family:
         if id.type is NamespaceType.PID:
             parent = self._follow(lowlevel.ns_get_parent, fd)
         uid = lowlevel.ns_get_owner_uid(fd) if is_user else None
-        self.known[id.ino] = Kin(id, owner, parent, uid)
+        self.note(Kin(id, owner, parent, uid))
         return id.ino
 
     def _follow(self, ask: Callable[[int], int], fd: int) -> int:

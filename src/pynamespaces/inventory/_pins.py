@@ -75,7 +75,7 @@ class Pins:
             ino = int(number)
             if ino not in self._family.known:
                 self._meet(mnt, mount.path, NamespaceType(type), ino)
-            where = self._family.id_of(mnt)
+            where = self._family.ids.get(mnt)
             if where is not None:
                 self.pins[ino].append(Pin(mount.path, where))
             if mnt == self._own and type == NamespaceType.NET:
@@ -102,14 +102,14 @@ class Pins:
         self._refuse(f"{type}:[{ino}] at {path}", reason)
         device = next(iter(self._family.known.values())).id.dev
         id = NamespaceId(type, device, ino)
-        self._family.known.setdefault(ino, Kin(id, 0, 0, None))
+        self._family.note(Kin(id, 0, 0, None))
 
     def _open_mounted(self, mnt: int, path: str, depth: int = 0) -> int | None:
         if mnt == self._own:
             fd = lib.pyns_open_namespace(os.fsencode(path))
             if fd >= 0:
                 return fd
-        id = self._family.id_of(mnt)
+        id = self._family.ids.get(mnt)
         folder = None if id is None else self._open(id, depth)
         if folder is None:
             return None

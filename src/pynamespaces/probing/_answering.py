@@ -19,6 +19,7 @@ from .. import _core, lowlevel
 from .._lib import lib
 from .._refusals import from_errno
 from ..errors import NamespaceError, SystemCallError
+from ..lowlevel._arguments import check
 from . import _grounds
 from ._operations import TRIES
 from ._tasks import Situation, Subject, Task
@@ -38,8 +39,6 @@ TOTAL: Final = 40.0
 
 _DYING: Final = 1.0
 _PAUSE: Final = 0.001
-
-_PR_SET_CHILD_SUBREAPER: Final = 36  # of linux/prctl.h
 
 
 def be_fresh() -> NoReturn:
@@ -62,24 +61,13 @@ def try_all(situation: Situation, tasks: Sequence[Task]) -> list[Outcome]:
     # Once, and not by each that enters a mount namespace.
     _core.load_all()
     # Whatever a try leaves is this process's to reap.
-    lib.pyns_prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    lib.pyns_prctl(lib.PR_SET_CHILD_SUBREAPER, 1)
     if situation.capabilities is not None:
-        _set_capabilities(*situation.capabilities)
+        # Those that the caller has, and no others.
+        check(lib.pyns_capset(*situation.capabilities), "capset")
     lib.pyns_prctl(lib.PR_SET_DUMPABLE, situation.dumpable)
     end = time.monotonic() + TOTAL
     return [_tried(situation, task, end) for task in tasks]
-
-
-def _set_capabilities(*sets: int) -> None:
-    """Have those capabilities that the caller has, and no others."""
-    # Only in a fresh interpreter, which is at home, so that nothing else waits for it.
-    import ctypes  # noqa: PLC0415
-
-    libc = ctypes.CDLL(None)
-    header = (ctypes.c_uint32 * 2)(0x20080522, 0)  # _LINUX_CAPABILITY_VERSION_3
-    halves = [set >> shift & 0xFFFFFFFF for shift in (0, 32) for set in sets]
-    if libc.capset(header, (ctypes.c_uint32 * 6)(*halves)) != 0:
-        raise from_errno(errno.EPERM, "capset")
 
 
 def _tried(situation: Situation, task: Task, end: float) -> Outcome:
