@@ -11,8 +11,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import nox
@@ -43,8 +41,14 @@ IN_USERNS = (
     *("unshare", "--user", "--map-root-user", "--mount", "--uts", "--ipc", "--net"),
     *("--cgroup", "--pid", "--fork", "--mount-proc"),
 )
+# Named network namespaces, and what else programs keep there, are one's own as well.
+ON_OWN_MOUNTS = (
+    *("unshare", "--mount", "--propagation", "private"),
+    *("sh", "-c", 'mount -t tmpfs none /run && exec "$@"', "sh"),
+)
 
 _wheels: list[Path] = []
+_places: list[tempfile.TemporaryDirectory[str]] = []
 
 
 def _group(name: str) -> list[str]:
@@ -91,9 +95,24 @@ def _works(*command: str) -> bool:
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
     """Test the built wheel as who you are."""
+    _run_here(session, ())
+
+
+@nox.session(python=PYTHONS)
+def tests_apart(session: nox.Session) -> None:
+    """Test as who you are; as root on mounts of its own, so beside other sessions."""
+    is_root = os.geteuid() == 0
+    if is_root and not _works(*ON_OWN_MOUNTS, "true"):
+        _unavailable(session, "root", "mounts of one's own are not allowed here")
+    _run_here(session, ON_OWN_MOUNTS if is_root else ())
+
+
+def _run_here(session: nox.Session, prefix: tuple[str, ...]) -> None:
+    """Run the suite in the session's environment, through a command."""
     session.install(f"{_wheel(session)}[cli]", *_group("tests"))
     tier = "root" if os.geteuid() == 0 else "plain"
-    session.run("pytest", *session.posargs, env=_tier_environment(tier))
+    command = (*prefix, "pytest", *session.posargs)
+    session.run(*command, env=_tier_environment(tier), external=bool(prefix))
 
 
 def _reachable_python() -> str | None:
@@ -108,51 +127,56 @@ def _reachable_python() -> str | None:
     return None
 
 
-@contextmanager
-def _ordinary_place(session: nox.Session, tier: str) -> Iterator[tuple[Path, str]]:
-    """Give a folder that everyone may read, with the tests and an environment."""
+def _ordinary_place(session: nox.Session, tier: str) -> tuple[Path, str]:
+    """Give what everyone may read: a folder with the tests, and its Python."""
     python = _reachable_python()
     if python is None:
         _unavailable(session, tier, "no Python that an ordinary user can start")
-    with tempfile.TemporaryDirectory(prefix="pynamespaces-") as name:
-        folder = Path(name)
-        folder.chmod(0o755)
-        for source in ("tests", "docs"):
-            if Path(source).exists():
-                shutil.copytree(source, folder / source)
-        for source in ("pyproject.toml", "README.md", "build_ffi.py"):
-            shutil.copy(source, folder)
-        venv = folder / "venv"
-        session.run(
-            *(sys.executable, "-m", "virtualenv", "--quiet", "--python", str(python)),
-            str(venv),
-            external=True,
-        )
-        session.run(
-            *(str(venv / "bin/pip"), "install", "--quiet"),
-            f"{_wheel(session)}[cli]",
-            *_group("tests"),
-            external=True,
-        )
-        session.run("chmod", "-R", "a+rX", name, external=True)
-        yield folder, str(venv / "bin/python")
+    if not _places:
+        place = tempfile.TemporaryDirectory(prefix="pynamespaces-")
+        _fill(session, Path(place.name), str(python))
+        _places.append(place)
+    folder = Path(_places[0].name)
+    return folder, str(folder / "venv/bin/python")
+
+
+def _fill(session: nox.Session, folder: Path, python: str) -> None:
+    folder.chmod(0o755)
+    for source in ("tests", "docs"):
+        if Path(source).exists():
+            shutil.copytree(source, folder / source)
+    for source in ("pyproject.toml", "README.md", "build_ffi.py"):
+        shutil.copy(source, folder)
+    venv = folder / "venv"
+    session.run(
+        *(sys.executable, "-m", "virtualenv", "--quiet", "--python", python),
+        str(venv),
+        external=True,
+    )
+    session.run(
+        *(str(venv / "bin/pip"), "install", "--quiet"),
+        f"{_wheel(session)}[cli]",
+        *_group("tests"),
+        external=True,
+    )
+    session.run("chmod", "-R", "a+rX", str(folder), external=True)
 
 
 def _run_suite(session: nox.Session, tier: str, prefix: tuple[str, ...]) -> None:
     """Run the suite in an ordinary place, through a command."""
-    with _ordinary_place(session, tier) as (folder, python):
-        own = folder / "tmp"
-        own.mkdir()
-        own.chmod(0o1777)
-        environment = _tier_environment(tier) | {"HOME": str(own), "TMPDIR": str(own)}
-        with session.chdir(folder):
-            session.run(
-                *prefix,
-                *(python, "-m", "pytest", "-p", "no:cacheprovider"),
-                *session.posargs,
-                env=environment,
-                external=True,
-            )
+    folder, python = _ordinary_place(session, tier)
+    own = folder / f"tmp-{tier}"
+    own.mkdir()
+    own.chmod(0o1777)
+    environment = _tier_environment(tier) | {"HOME": str(own), "TMPDIR": str(own)}
+    with session.chdir(folder):
+        session.run(
+            *prefix,
+            *(python, "-m", "pytest", "-p", "no:cacheprovider"),
+            *session.posargs,
+            env=environment,
+            external=True,
+        )
 
 
 @nox.session(python=False)

@@ -44,6 +44,8 @@ nitpick_ignore_regex = [
     ),
     ("py:class", r"Args|File|Surroundings|Unpack|Process|StrOrBytesPath"),
     ("py:class", r"How|Join|P|Places|(pynamespaces\.workers\.threads\.)?R"),
+    ("py:class", r"(pynamespaces\.inventory\.records\.)?Item"),
+    ("any", r"RecursionError"),
 ]
 
 # Overloads that differ in the text of streams only: one signature says more.
@@ -69,10 +71,24 @@ def _show_signature(_app: Sphinx, _what: str, name: str, *_: object) -> object:
     return _SIGNATURES.get(name)
 
 
+def _keep_colons(
+    _app: Sphinx,
+    what: str,
+    _name: str,
+    _thing: object,
+    _options: object,
+    text: list[str],
+) -> None:
+    # Else napoleon takes what stands before a colon for a type.
+    if what in ("attribute", "data", "property"):
+        text[:0] = ["..", ""]
+
+
 def setup(app: Sphinx) -> None:
-    """Have programs shown with the arguments that they are started with."""
+    """Have programs shown with their arguments, and attributes as they are told."""
     for module in _OVERLOADED:
         analyzer = ModuleAnalyzer.for_module(module)
         analyzer.analyze()
         analyzer.overloads.clear()
     app.connect("autodoc-process-signature", _show_signature)
+    app.connect("autodoc-process-docstring", _keep_colons, priority=400)

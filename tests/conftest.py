@@ -3,6 +3,7 @@
 import gc
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -34,6 +35,18 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_report_header() -> str:
     """Say which tier this run is."""
     return f"tier: {TIER}; requires: {os.environ.get('PYNAMESPACES_REQUIRE', '-')}"
+
+
+def pytest_sessionfinish() -> None:
+    """Have what is left at the end collected as usual."""
+    gc.unfreeze()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _young_heap() -> None:
+    """Have the collector look at what a module's tests make, at nothing from before."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
@@ -119,7 +132,11 @@ def _changes(before: dict[str, object], after: dict[str, object]) -> list[str]:
 @pytest.fixture(scope="module")
 def tracked() -> Iterator[None]:
     """What multiprocessing keeps for the process, for as long as a module's tests."""
-    with working.tracked():
+    main = sys.modules["__main__"]
+    with pytest.MonkeyPatch.context() as patch, working.tracked():
+        # Each process would import the main module again: all of pytest.
+        patch.setattr(main, "__spec__", None)
+        patch.delattr(main, "__file__", raising=False)
         yield
 
 

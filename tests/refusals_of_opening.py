@@ -28,6 +28,7 @@ from pynamespaces import (
     NotANamespaceError,
     UnsupportedError,
     WrongTypeError,
+    _causes,
     _proc,
     lowlevel,
 )
@@ -94,12 +95,12 @@ def _call_filtered() -> None:
 
 
 def _call_of_later() -> None:
-    replace(_proc, kernel_version=lambda: (5, 2))
+    replace(_causes, kernel_version=lambda: (5, 2))
     _call_filtered()
 
 
 def _ask_of_later() -> None:
-    replace(_proc, kernel_version=lambda: (6, 17))
+    replace(_causes, kernel_version=lambda: (6, 17))
     _ask_old_kernel()
 
 

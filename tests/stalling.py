@@ -80,6 +80,12 @@ class Puppet:
         os.write(self._orders, b".")
         assert os.read(self._answers, 1) == b".", "the child could not do it"
 
+    def end(self) -> None:
+        """End it, and wait until it is gone; twice is allowed."""
+        with suppress(ProcessLookupError, ChildProcessError):
+            os.kill(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
+
 
 @contextmanager
 def puppet(*steps: Callable[[], object]) -> Iterator[Puppet]:
@@ -101,11 +107,10 @@ def puppet(*steps: Callable[[], object]) -> Iterator[Puppet]:
             os._exit(0)
     os.close(heard)
     os.close(say)
+    child = Puppet(pid, orders, answers)
     try:
-        yield Puppet(pid, orders, answers)
+        yield child
     finally:
         os.close(orders)
         os.close(answers)
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
-
+        child.end()

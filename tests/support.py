@@ -10,8 +10,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn, TypeVar, cast
 
-import pytest
-
 T = TypeVar("T")
 
 ALL_TYPES = ("cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts")
@@ -43,6 +41,9 @@ TIER = current_tier()
 
 def missing(name: str, reason: str) -> NoReturn:
     """Skip the test, or fail it where the run requires what is missing."""
+    # Fresh interpreters import this module, and need no pytest.
+    import pytest
+
     if name in REQUIRED:
         pytest.fail(f"required, but missing: {name}: {reason}")
     pytest.skip(reason)

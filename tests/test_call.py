@@ -7,18 +7,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from calling import (
-    BIRTHS,
-    BY_THREADS,
-    KINDS,
-    Birth,
-    call_again,
-    echo,
-    somewhere,
-    where,
-    which,
-    who,
-)
+from births import BIRTHS, KINDS, Birth, somewhere
+from calling import BY_THREADS, call_again, echo, where, which, who
 from creating import nothing_happens
 from holding import Holder
 from starting import POWER, audited, members

@@ -8,13 +8,12 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Final, ParamSpec
 
 import pytest
+from births import BIRTHS, KINDS, Birth, somewhere
 from calling import (
-    BIRTHS,
-    KINDS,
-    Birth,
     OddError,
     Unprintable,
     Vanishing,
@@ -25,7 +24,6 @@ from calling import (
     leave,
     leave_at_once,
     much,
-    somewhere,
     where,
 )
 from creating import nothing_happens
@@ -151,12 +149,19 @@ def test_init_that_ends() -> None:
     assert error.exitcode == -signal.SIGKILL
 
 
-def test_init_that_is_killed() -> None:
+def test_init_that_is_killed(tmp_path: Path) -> None:
     """The same where it is killed from outside, and the function is not in Python."""
+    started = tmp_path / "started"
+    os.mkfifo(started)
+
+    def kill() -> None:
+        started.read_bytes()
+        process.kill()
+
     with pid_namespace() as (process, made):
-        killer = threading.Timer(0.3, process.kill)
+        killer = threading.Thread(target=kill, daemon=True)
         killer.start()
-        error = failed_in(made, os.system, "exec sleep 60")
+        error = failed_in(made, os.system, f"echo > '{started}'; exec sleep 60")
         killer.join()
     assert error.exitcode == -signal.SIGKILL
 

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
 import pytest
-from calling import BIRTHS, Birth, dumpable
+from births import BIRTHS, Birth
+from calling import dumpable
 from starting import ROOT, fresh_proc, orphans_reaped
 
 from pynamespaces import CallError, IdMap, NamespaceSet, Popen, TypeLike

@@ -12,15 +12,8 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 
 import pytest
-from calling import (
-    BIRTHS,
-    Birth,
-    leave_a_child,
-    leave_a_thread,
-    mask,
-    wait_for_ever,
-    where,
-)
+from births import BIRTHS, Birth
+from calling import leave_a_child, leave_a_thread, mask, wait_for_ever, where
 from starting import eventually, makable, orphans_reaped
 from support import run_python
 

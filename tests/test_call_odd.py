@@ -7,7 +7,8 @@ from contextlib import closing
 from dataclasses import dataclass
 
 import pytest
-from calling import BIRTHS, KINDS, Birth, fork_and_wait, low_sockets, somewhere
+from births import BIRTHS, KINDS, Birth, somewhere
+from calling import fork_and_wait, low_sockets
 from starting import orphans_reaped
 from support import in_child, run_python
 

@@ -3,11 +3,14 @@
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing import ProcessError, active_children
 from multiprocessing.connection import wait
 from multiprocessing.context import BaseContext, SpawnProcess
+from pathlib import Path
 
 import pytest
 import telling
@@ -169,6 +172,27 @@ def test_child_of_its_own(ours: Ours) -> None:
         assert ran(process) == 0
         found = reader.recv()
     assert working.differing(links(), found) == {*new_of(ours)}
+
+
+MAIN = """
+from pynamespaces import get_context
+
+def next_to(number):
+    return __name__, number + 1
+
+if __name__ == "__main__":
+    with get_context(new=("user", "uts")).Pool(1) as pool:
+        print(*pool.apply(next_to, [6]))
+"""
+
+
+def test_main_module(tmp_path: Path) -> None:
+    """A process finds what is of the main module, which it imports by its file."""
+    path = tmp_path / "main.py"
+    path.write_text(MAIN)
+    with orphans_reaped():
+        said = subprocess.check_output([sys.executable, path], text=True, timeout=LIMIT)
+    assert said == "__mp_main__ 7\n"
 
 
 @pytest.mark.parametrize("daemon", [True, False])

@@ -245,7 +245,7 @@ def calls_of_making(*types: TypeLike, also: str = "") -> list[str]:
         "over.set()"
     )
     with tempfile.NamedTemporaryFile("r") as log:
-        command = [program("strace"), "-fqq", "-o", log.name]
+        command = [program("strace"), "-fqq", "--seccomp-bpf", "-o", log.name]
         command += ["-e", f"trace=clone,clone3,vfork,fork,execve,getppid{also}"]
         done = run_python(code, prefix=command, check=False)
         lines = [line.split(maxsplit=1)[1].strip() for line in log]

@@ -11,6 +11,7 @@ from contextlib import closing, contextmanager
 
 import pytest
 from creating import descriptors, nothing_happens
+from looping import tasks
 from starting import POWER, eventually, living, makable
 from working import LIMIT, begin, links, nothing
 
@@ -183,7 +184,7 @@ def test_broken_and_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
         del pool
         gc.collect()
         assert gone() is None
-        eventually(lambda: threading.active_count() == 1)
+        eventually(lambda: len(tasks()) == 1)
         gc.collect()
 
 

@@ -17,7 +17,7 @@ from pynamespaces import (
     scan,
 )
 from pynamespaces._lib import IntOut, lib
-from pynamespaces._proc import kernel_version
+from pynamespaces._causes import kernel_version
 from pynamespaces.lowlevel import _nsfs
 
 NEW = 1 << 60

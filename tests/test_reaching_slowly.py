@@ -29,7 +29,8 @@ assert handled >= int(sys.argv[1]), handled
 def test_signals_come_faster(milliseconds: int, handled: int) -> None:
     """Signals are handled meanwhile, and do not keep it from being done."""
     with tempfile.NamedTemporaryFile("r") as log:
-        command = [program("strace"), "-fqq", "-o", log.name, "-e", "trace=openat2"]
+        command = [program("strace"), "-fqq", "--seccomp-bpf", "-o", log.name]
+        command += ["-e", "trace=openat2"]
         command += ["-e", f"inject=openat2:delay_enter={1000 * milliseconds}"]
         try:
             done = run_python(CODE, str(handled), prefix=command, check=False)

@@ -327,7 +327,9 @@ def test_difference() -> None:
             where = id_of(f"/proc/{mover}/ns/uts")
             was = before.process(mover)
             assert was is not None
-            assert moves == [Move(mover, NamespaceType.UTS, was.namespaces[NamespaceType.UTS], where)]
+            assert moves == [
+                Move(mover, NamespaceType.UTS, was.namespaces[NamespaceType.UTS], where)
+            ]
             if old.unique is not None:
                 assert old in [record.id for record in changes.vanished]
                 assert new in [record.id for record in changes.appeared]

@@ -143,7 +143,9 @@ def test_descriptor(type: NamespaceType) -> None:
 
 @POWER
 @pytest.mark.parametrize("flags", [os.O_RDONLY, os.O_PATH], ids=["read", "path"])
-def test_descriptor_by_path(flags: int, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_descriptor_by_path(
+    flags: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     """A descriptor of a mounted one has a path for a name, and counts."""
     folder = tmp_path_factory.mktemp("mounts")
 
@@ -181,7 +183,9 @@ def test_descriptor_of_a_dead_leader() -> None:
 
     def prepare() -> None:
         leave_for("uts")
-        os.dup2(os.open("/proc/self/ns/uts", os.O_RDONLY), 100)
+        fd = os.open("/proc/self/ns/uts", os.O_RDONLY)
+        os.dup2(fd, 100)
+        os.close(fd)
         lowlevel.unshare(lowlevel.CLONE_NEWUTS)
 
     with leaderless(prepare) as (pid, tid):

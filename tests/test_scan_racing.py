@@ -168,24 +168,24 @@ def passed_on(
     the former, and who has made the latter.
     """
     without_sockets()
-    with another_process(first) as early, another_process(with_socket):
-        path = f"/proc/{early}/ns/{type}"
+    with puppet(first) as early, another_process(with_socket):
+        early.go_on()
+        path = f"/proc/{early.pid}/ns/{type}"
         place, old = identity(path), id_of(path)
         with puppet(lambda: take_over(place)) as late:
 
             def pass_on() -> None:
-                os.kill(early, signal.SIGKILL)
-                os.waitid(os.P_PID, early, os.WEXITED | os.WNOWAIT)
+                early.end()
                 late.go_on()
 
             found = stopped_at_socket(pass_on, scan)
-            fds = [f"/proc/{late.pid}/ns/{type}", f"/proc/{late.pid}/fd/200"]
-            new = [id_of(fd) for fd in fds if os.path.exists(fd)]
-            if place not in [(id.dev, id.ino) for id in new]:
-                pytest.skip("another process of the machine has got the number")
-            (fresh,) = (id for id in new if (id.dev, id.ino) == place)
+            places = (f"ns/{type}", "fd/200", "root/mnt/uts")
+            paths = [f"/proc/{late.pid}/{place}" for place in places]
+            fresh = [id_of(path) for path in paths if os.path.exists(path)]
+            got = [id for id in fresh if (id.dev, id.ino) == place]
+            assert got, "the number was not given again"
             check_consistent(found)
-            return found, old, fresh, early, late.pid
+            return found, old, got[0], early.pid, late.pid
 
 
 def get_number(place: tuple[int, int], type: TypeLike) -> None:
@@ -216,11 +216,10 @@ def pin_number(place: tuple[int, int]) -> None:
     with open("/mnt/uts", "w"):
         pass
     mount("/mnt/uts", MS_BIND, source="/proc/self/fd/200", type=None)
+    os.close(200)
 
 
-def told(
-    found: Inventory, old: NamespaceId, new: NamespaceId, early: int
-) -> list[str]:
+def told(found: Inventory, old: NamespaceId, new: NamespaceId, early: int) -> list[str]:
     """Say what is not true of a namespace that has got another's number."""
     record = find(found, new.dev, new.ino)
     if record is None:
@@ -234,7 +233,8 @@ def told(
 
 
 @pytest.mark.parametrize(
-    "take_over", [enter_number, lambda place: get_number(place, "uts"), pin_number],
+    "take_over",
+    [enter_number, lambda place: get_number(place, "uts"), pin_number],
     ids=["process", "descriptor", "mount"],
 )
 def test_number_passed_on(take_over: Callable[[tuple[int, int]], object]) -> None:

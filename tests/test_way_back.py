@@ -297,7 +297,8 @@ def test_every_step_back(type: TypeLike, call: str, when: int, number: int) -> N
     """Whatever system call of the way back fails, its errno is in the RestoreError."""
     name = errno.errorcode[number]
     inject = f"inject={call}:error={name}:when={when}"
-    trace = [program("strace"), "-qq", "-o", os.devnull, "-e", inject]
+    trace = [program("strace"), "-fqq", "--seccomp-bpf", "-o", os.devnull]
+    trace += ["-e", f"trace={call}", "-e", inject]
     with holder(type) as pid:
         ran = run_python(_LOSE, link(pid, type), prefix=trace)
     first, later = (line.split() for line in ran.stdout.splitlines())

@@ -176,6 +176,8 @@ def traced(function: object, *args: str, inject: str = "") -> Traced:
     search = os.pathsep.join([str(_FOLDER), os.environ.get("PYTHONPATH", "")])
     with tempfile.NamedTemporaryFile("r") as log:
         prefix = ["env", f"PYTHONPATH={search}", program("strace"), "-fqq"]
+        # Only at these calls does the interpreter wait for strace.
+        prefix.append("--seccomp-bpf")
         prefix += ["-o", log.name, "-e", "trace=setns,unshare,getppid"]
         if inject:
             prefix += ["-e", f"inject={inject}"]

@@ -142,13 +142,6 @@ def mount_of(path: str | bytes) -> list[str] | None:
     return next((words for words in lines if words[0] == number), [])
 
 
-def kernel_version() -> tuple[int, int]:
-    """Return the first two numbers of the kernel's version; large if it has none."""
-    words = os.uname().release.split(".", 2)
-    numbers = [int(word) for word in words[:2] if word.isdecimal()]
-    return (numbers[0], numbers[1]) if len(numbers) == 2 else (1 << 16, 0)
-
-
 def namespace_types() -> list[str] | None:
     """Return the namespace types that the kernel has, or None without ``/proc``."""
     try:

@@ -24,7 +24,7 @@ Progress: TypeAlias = Callable[[int, int], object]
 PROCESS: Final = struct.Struct("=QiiII10I8I")
 THREAD: Final = struct.Struct("=ii10I")
 FILE: Final = struct.Struct("=iiII")
-NAMESPACE: Final = struct.Struct("=QQ6I")
+NAMESPACE: Final = struct.Struct("=4Q6I")
 MOUNT: Final = struct.Struct("=IIIi")
 REFUSAL: Final = struct.Struct("=iiII")
 DOUBT: Final = struct.Struct("=I")

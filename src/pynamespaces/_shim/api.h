@@ -231,13 +231,15 @@ struct pyns_file_row {
 
 struct pyns_namespace_row {
     uint64_t dev;
-    uint64_t unique;    /* NS_GET_ID; 0 where the kernel has none */
+    uint64_t unique;        /* NS_GET_ID; 0 where the kernel has none */
+    uint64_t owner_unique;
+    uint64_t parent_unique;
     uint32_t ino;
-    uint32_t nstype;    /* CLONE_NEW* */
-    uint32_t owner;     /* of a user namespace: its parent */
-    uint32_t parent;    /* of a pid namespace */
-    uint32_t owner_uid; /* of a user namespace */
-    uint32_t reserved;
+    uint32_t nstype;        /* CLONE_NEW* */
+    uint32_t owner;         /* of a user namespace: its parent */
+    uint32_t parent;        /* of a pid namespace */
+    uint32_t owner_uid;     /* of a user namespace */
+    uint32_t is_held;       /* to the end of the census, so its number is no other's */
 };
 
 /* A line of a mountinfo that mounts a namespace; empty: the mountinfo has been read. */

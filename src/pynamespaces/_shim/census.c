@@ -29,6 +29,7 @@ void state_free(struct state *state) {
     free(state->roll.pids);
     pthread_mutex_destroy(&state->mutex);
     pthread_cond_destroy(&state->news);
+    pthread_cond_destroy(&state->finish);
     free(state);
 }
 
@@ -41,6 +42,7 @@ static struct state *new_state(void) {
     pthread_condattr_init(&clock);
     pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
     pthread_cond_init(&state->news, &clock);
+    pthread_cond_init(&state->finish, NULL);
     pthread_condattr_destroy(&clock);
     for (int i = 0; i < MOST_WORKERS; i++)
         state->workers[i].state = state;
@@ -159,8 +161,9 @@ int pyns_census_end(struct pyns_census *census) {
     memset(&census->tally, 0, sizeof(census->tally));
     if (state == NULL || state->owner != getpid())
         return 0; /* A fork cannot know in which state it is. */
-    atomic_store(&state->cancelled, 1);
     pthread_mutex_lock(&state->mutex);
+    atomic_store(&state->cancelled, 1);
+    pthread_cond_broadcast(&state->finish);
     int is_through = wait_for_all(state, PATIENCE);
     if (!is_through)
         abandon(state);

@@ -40,6 +40,7 @@ struct meeting {
     uint32_t nstype;
     int pid;       /* 0: nobody yet, it was found by other ways */
     int is_shared; /* it was found again */
+    int is_held;   /* it is open, and so cannot die */
 };
 
 /* The arrays of a worker that grow. */
@@ -66,6 +67,7 @@ struct worker {
     struct inode_map toured; /* mount namespaces whose mounts have been read */
     uint32_t room[ARRAYS];
     int failed;              /* -errno */
+    int may_hold;            /* how many more namespaces may be kept open */
     uint32_t cgroup;         /* the last one, which the next process often has too */
     uint32_t cgroup_size;
     char *buffer;            /* READ_ROOM */
@@ -89,8 +91,9 @@ int make_plan(struct plan *plan, const struct pyns_census *census, struct roll *
 
 struct state {
     pthread_mutex_t mutex;
-    pthread_cond_t news;
+    pthread_cond_t news, finish;
     int running;  /* workers; by the mutex, as are the next four */
+    int finished; /* those that have nothing more to do */
     int is_waited_for;
     struct pyns_tally *parts; /* of which so many are made, and so many taken */
     int made, taken;
@@ -131,13 +134,15 @@ int map_put(struct worker *worker, struct inode_map *map, uint32_t ino, uint32_t
 void map_free(struct inode_map *map);
 
 /* reading.c: files of a process */
+int noted(struct worker *worker, int fd);
 int read_record(struct worker *worker, int folder, const char *name);
 uint32_t link_inode(int folder, const char *name);
 int for_each_number(int folder, int (*work)(struct worker *, int, int, void *),
                     struct worker *worker, void *context);
 
 /* kin.c: one namespace, and those that it leads to */
-uint32_t meet_namespace(struct worker *worker, int fd, int pid);
+struct meeting *met_before(struct worker *worker, uint32_t ino);
+uint32_t take_namespace(struct worker *worker, int fd, int pid);
 uint32_t meet_link(struct worker *worker, int folder, const char *name, uint32_t ino,
                    int pid);
 void confirm_namespaces(struct worker *worker);
@@ -148,7 +153,9 @@ void visit_process(struct worker *worker, int pid);
 
 /* holdings.c: what a process has besides: threads, descriptors, mounts */
 void visit_threads(struct worker *worker, int folder, int pid, const uint32_t *links);
+uint32_t count_own_threads(struct worker *worker, int folder);
 void visit_descriptors(struct worker *worker, int folder, int pid, uint32_t net);
+void visit_survivor(struct worker *worker, int folder, int pid);
 void visit_mounts(struct worker *worker, int folder, int pid, uint32_t mnt);
 int read_links(struct worker *worker, int folder, int tid, int pid, uint32_t *links);
 

@@ -2,8 +2,11 @@
 #include "census.h"
 
 #include <stdlib.h>
+#include <sys/resource.h>
 
-#define STACK (256 * 1024)
+/* Thread-local storage is in it too, which other libraries may have a lot of. */
+#define STACK (1024 * 1024)
+#define SPARE_FILES 64
 
 #ifndef CLOSE_RANGE_UNSHARE
 #define CLOSE_RANGE_UNSHARE (1U << 1)
@@ -40,6 +43,17 @@ static void work(struct worker *worker) {
     hand_over(worker);
 }
 
+/* Keep what is open until all are through: what one worker holds, another may have met. */
+static void wait_for_others(struct state *state) {
+    pthread_mutex_lock(&state->mutex);
+    state->finished++;
+    pthread_cond_broadcast(&state->finish);
+    while (!atomic_load(&state->cancelled) &&
+           state->finished != atomic_load(&state->count))
+        pthread_cond_wait(&state->finish, &state->mutex);
+    pthread_mutex_unlock(&state->mutex);
+}
+
 static int equip(struct worker *worker, const struct plan *plan) {
     worker->plan = *plan;
     worker->buffer = malloc(READ_ROOM);
@@ -71,18 +85,29 @@ int is_worker(const struct worker *worker, int tid) {
     return 0;
 }
 
+/* How many files may be kept open, beside those of the moment. */
+static int room_for_files(void) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur <= SPARE_FILES)
+        return 0;
+    rlim_t room = limit.rlim_cur - SPARE_FILES;
+    return room > INT32_MAX ? INT32_MAX : (int)room;
+}
+
 static void *run_worker(void *argument) {
     struct worker *worker = argument;
     struct state *state = worker->state;
     int index = (int)(worker - state->workers);
     state->kernel_tids[index] = (int)syscall(SYS_gettid);
     /* A table of its own, with nothing in it; where that is refused, the common one. */
-    (void)syscall(SYS_close_range, 0U, ~0U, CLOSE_RANGE_UNSHARE);
+    if (syscall(SYS_close_range, 0U, ~0U, CLOSE_RANGE_UNSHARE) == 0)
+        worker->may_hold = room_for_files();
     worker->failed = equip(worker, &state->plan);
     int tid = worker->failed < 0 ? 0 : own_number(worker->plan.proc, "thread-self");
     atomic_store(&state->tids[index], tid);
     atomic_fetch_add(&state->started, 1);
     work(worker);
+    wait_for_others(state);
     if (worker->plan.proc >= 0)
         close(worker->plan.proc);
     leave(state);
@@ -108,8 +133,9 @@ int start_workers(struct state *state, int wanted) {
     pthread_attr_destroy(&attributes);
     pthread_mutex_lock(&state->mutex);
     state->running -= wanted - count;
-    pthread_mutex_unlock(&state->mutex);
     atomic_store(&state->count, count);
+    pthread_cond_broadcast(&state->finish);
+    pthread_mutex_unlock(&state->mutex);
     return count;
 }
 

@@ -23,7 +23,7 @@ static int visit_thread(struct worker *worker, int task, int tid, void *context)
     if (tasks->pid == worker->plan.self && is_worker(worker, tid))
         return 0;
     snprintf(name, sizeof(name), "%d", tid);
-    int folder = openat(task, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    int folder = noted(worker, openat(task, name, O_PATH | O_DIRECTORY | O_CLOEXEC));
     if (folder < 0)
         return 0;
     int result = read_links(worker, folder, tid, 0, links);
@@ -38,9 +38,26 @@ static int visit_thread(struct worker *worker, int task, int tid, void *context)
     return 0;
 }
 
+static int count_thread(struct worker *worker, int task, int tid, void *context) {
+    (void)task;
+    *(uint32_t *)context += !is_worker(worker, tid);
+    return 0;
+}
+
+/* How many threads this process has, but for the workers. */
+uint32_t count_own_threads(struct worker *worker, int folder) {
+    uint32_t count = 0;
+    int task = noted(worker, openat(folder, "task", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (task < 0)
+        return 0;
+    (void)for_each_number(task, count_thread, worker, &count);
+    close(task);
+    return count;
+}
+
 void visit_threads(struct worker *worker, int folder, int pid, const uint32_t *links) {
     struct tasks tasks = {.pid = pid, .links = links};
-    int task = openat(folder, "task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int task = noted(worker, openat(folder, "task", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (task < 0)
         return;
     (void)for_each_number(task, visit_thread, worker, &tasks);
@@ -56,7 +73,7 @@ struct descriptors {
 /* The network namespace of a socket of somebody's. */
 static uint32_t meet_socket(struct worker *worker, struct descriptors *of, int fd) {
     if (of->pidfd == -1) {
-        of->pidfd = (int)syscall(SYS_pidfd_open, of->pid, 0U);
+        of->pidfd = noted(worker, (int)syscall(SYS_pidfd_open, of->pid, 0U));
         if (of->pidfd < 0) {
             of->pidfd = -2;
             return 0;
@@ -64,29 +81,25 @@ static uint32_t meet_socket(struct worker *worker, struct descriptors *of, int f
     }
     if (of->pidfd < 0)
         return 0;
-    int socket = (int)syscall(SYS_pidfd_getfd, of->pidfd, fd, 0U);
+    int socket = noted(worker, (int)syscall(SYS_pidfd_getfd, of->pidfd, fd, 0U));
     if (socket < 0)
         return 0;
     uint32_t ino = 0;
-    int net = ioctl(socket, SIOCGSKNS, 0UL);
+    int net = noted(worker, ioctl(socket, SIOCGSKNS, 0UL));
     close(socket);
-    if (net >= 0) {
-        ino = meet_namespace(worker, net, 0);
-        close(net);
-    }
+    if (net >= 0)
+        ino = take_namespace(worker, net, 0);
     return ino;
 }
 
 static uint32_t meet_file(struct worker *worker, int folder, const char *name,
                           uint32_t ino) {
-    if (map_get(&worker->known, ino) != 0)
+    if (met_before(worker, ino) != NULL)
         return ino;
-    int fd = openat(folder, name, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    int fd = noted(worker, openat(folder, name, O_RDONLY | O_NONBLOCK | O_CLOEXEC));
     if (fd < 0)
         return 0;
-    ino = meet_namespace(worker, fd, 0);
-    close(fd);
-    return ino;
+    return take_namespace(worker, fd, 0);
 }
 
 static int visit_descriptor(struct worker *worker, int folder, int fd, void *context) {
@@ -114,7 +127,7 @@ static int visit_descriptor(struct worker *worker, int folder, int fd, void *con
 
 void visit_descriptors(struct worker *worker, int folder, int pid, uint32_t net) {
     struct descriptors of = {.pid = pid, .pidfd = -1, .net = net};
-    int fds = openat(folder, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fds = noted(worker, openat(folder, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     int result = fds < 0 ? -errno : for_each_number(fds, visit_descriptor, worker, &of);
     if (result == -EACCES || result == -EPERM)
         tally_refusal(worker, pid, -result, PYNS_WANT_DESCRIPTORS, 0);
@@ -169,7 +182,7 @@ void visit_mounts(struct worker *worker, int folder, int pid, uint32_t mnt) {
     /* A mountinfo begins at the root of the process. */
     if (readlinkat(folder, "root", root, sizeof(root)) != 1 || root[0] != '/')
         return;
-    int fd = openat(folder, "mountinfo", O_RDONLY | O_CLOEXEC);
+    int fd = noted(worker, openat(folder, "mountinfo", O_RDONLY | O_CLOEXEC));
     int result = fd < 0 ? -errno : read_mounts(worker, fd, pid, mnt);
     if (fd >= 0)
         close(fd);
@@ -180,4 +193,28 @@ void visit_mounts(struct worker *worker, int folder, int pid, uint32_t mnt) {
     }
     else if (result == -EACCES || result == -EPERM)
         tally_refusal(worker, pid, -result, PYNS_WANT_MOUNTS, mnt);
+}
+
+static int visit_other(struct worker *worker, int task, int tid, void *context) {
+    const int *pid = context;
+    char name[16];
+    if (tid == *pid)
+        return 0;
+    snprintf(name, sizeof(name), "%d", tid);
+    int folder = noted(worker, openat(task, name, O_PATH | O_DIRECTORY | O_CLOEXEC));
+    if (folder < 0)
+        return 0;
+    if (worker->plan.want & PYNS_WANT_DESCRIPTORS)
+        visit_descriptors(worker, folder, *pid, 0);
+    close(folder);
+    return 1;
+}
+
+/* A process whose first thread has ended has its descriptors by any other. */
+void visit_survivor(struct worker *worker, int folder, int pid) {
+    int task = noted(worker, openat(folder, "task", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (task < 0)
+        return;
+    (void)for_each_number(task, visit_other, worker, &pid);
+    close(task);
 }

@@ -8,17 +8,8 @@ static const int link_types[] = {
     CLONE_NEWCGROUP, CLONE_NEWIPC,  CLONE_NEWNS,   CLONE_NEWNET,
     CLONE_NEWPID,    CLONE_NEWTIME, CLONE_NEWUSER, CLONE_NEWUTS};
 
-static uint32_t follow(struct worker *worker, int fd, unsigned long request) {
-    int kin = ioctl(fd, request);
-    if (kin < 0)
-        return 0; /* It is the first, or above what the caller may know. */
-    uint32_t ino = meet_namespace(worker, kin, 0);
-    close(kin);
-    return ino;
-}
-
 /* How a namespace was met before, if it was; it is noted there that it was met again. */
-static struct meeting *met_before(struct worker *worker, uint32_t ino) {
+struct meeting *met_before(struct worker *worker, uint32_t ino) {
     uint32_t number = map_get(&worker->known, ino);
     if (number == 0)
         return NULL;
@@ -32,37 +23,67 @@ static int note_meeting(struct worker *worker, const struct pyns_namespace_row *
     struct meeting *meeting = tally_meeting(worker);
     if (meeting == NULL)
         return -1;
-    *meeting = (struct meeting){
-        .unique = row->unique, .ino = row->ino, .nstype = row->nstype, .pid = pid};
+    *meeting = (struct meeting){.unique = row->unique,
+                                .ino = row->ino,
+                                .nstype = row->nstype,
+                                .pid = pid,
+                                .is_held = (int)row->is_held};
     return map_put(worker, &worker->known, row->ino, worker->meeting_count);
 }
 
-/* Note a namespace, if it is new; return its inode number, or 0 if it is none. The
- * kernel's limits of nesting, of 33, limit how deep this goes. */
-uint32_t meet_namespace(struct worker *worker, int fd, int pid) {
-    struct stat facts;
-    if (fstat(fd, &facts) < 0 || facts.st_dev != worker->plan.nsfs)
-        return 0;
-    uint32_t ino = (uint32_t)facts.st_ino;
-    if (met_before(worker, ino) != NULL)
-        return ino;
+/* The namespace that another one leads to, and its id. */
+static uint32_t follow(struct worker *worker, int fd, unsigned long request,
+                       uint64_t *unique) {
+    int kin = noted(worker, ioctl(fd, request));
+    if (kin < 0)
+        return 0; /* It is the first, or above what the caller may know. */
+    uint32_t ino = take_namespace(worker, kin, 0);
+    uint32_t number = map_get(&worker->known, ino);
+    *unique = number == 0 ? 0 : worker->meetings[number - 1].unique;
+    return ino;
+}
+
+/* Note a namespace that was not met before. The kernel's limits of nesting, of 33, limit
+ * how deep this goes. */
+static uint32_t introduce(struct worker *worker, int fd, const struct stat *facts,
+                          int pid) {
     int nstype = ioctl(fd, NS_GET_NSTYPE);
-    if (nstype < 0)
-        return 0;
-    struct pyns_namespace_row row = {
-        .dev = facts.st_dev, .ino = ino, .nstype = (uint32_t)nstype};
+    struct pyns_namespace_row row = {.dev = facts->st_dev,
+                                     .ino = (uint32_t)facts->st_ino,
+                                     .nstype = (uint32_t)nstype,
+                                     .is_held = worker->may_hold > 0};
     /* Before Linux 6.18 it stays 0. */
     (void)ioctl(fd, NS_GET_ID, &row.unique);
     if (nstype == CLONE_NEWUSER)
         (void)ioctl(fd, NS_GET_OWNER_UID, &row.owner_uid);
-    if (note_meeting(worker, &row, pid) < 0)
+    if (nstype < 0 || note_meeting(worker, &row, pid) < 0) {
+        close(fd);
         return 0;
-    row.owner = follow(worker, fd, NS_GET_USERNS);
+    }
+    worker->may_hold -= (int)row.is_held;
+    row.owner = follow(worker, fd, NS_GET_USERNS, &row.owner_unique);
     if (nstype == CLONE_NEWPID)
-        row.parent = follow(worker, fd, NS_GET_PARENT);
+        row.parent = follow(worker, fd, NS_GET_PARENT, &row.parent_unique);
+    if (!row.is_held)
+        close(fd);
     struct pyns_namespace_row *kept = tally_namespace(worker);
     if (kept != NULL)
         *kept = row;
+    return row.ino;
+}
+
+/* Note a namespace, if it is new; return its inode number, or 0 if it is none. The
+ * descriptor is closed at once, or with the worker's table: what is open does not die,
+ * and so nobody else gets its number meanwhile. */
+uint32_t take_namespace(struct worker *worker, int fd, int pid) {
+    struct stat facts;
+    uint32_t ino = 0;
+    if (fstat(fd, &facts) == 0 && facts.st_dev == worker->plan.nsfs) {
+        ino = (uint32_t)facts.st_ino;
+        if (met_before(worker, ino) == NULL)
+            return introduce(worker, fd, &facts, pid);
+    }
+    close(fd);
     return ino;
 }
 
@@ -77,15 +98,10 @@ uint32_t meet_link(struct worker *worker, int folder, const char *name, uint32_t
             meeting->pid = pid;
         return ino;
     }
-    int fd = openat(folder, name, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
-        if (errno == EMFILE || errno == ENFILE || errno == ENOMEM)
-            worker->failed = -errno;
+    int fd = noted(worker, openat(folder, name, O_RDONLY | O_CLOEXEC));
+    if (fd < 0)
         return 0;
-    }
-    ino = meet_namespace(worker, fd, pid);
-    close(fd);
-    return ino;
+    return take_namespace(worker, fd, pid);
 }
 
 static int is_still_there(struct worker *worker, const struct meeting *meeting) {
@@ -96,7 +112,7 @@ static int is_still_there(struct worker *worker, const struct meeting *meeting) 
     while (link < PYNS_LINK_UTS && link_types[link] != (int)meeting->nstype)
         link++;
     snprintf(path, sizeof(path), "%d/ns/%s", meeting->pid, link_names[link]);
-    int fd = openat(worker->plan.proc, path, O_RDONLY | O_CLOEXEC);
+    int fd = noted(worker, openat(worker->plan.proc, path, O_RDONLY | O_CLOEXEC));
     if (fd < 0)
         return 0;
     (void)ioctl(fd, NS_GET_ID, &unique);
@@ -111,7 +127,7 @@ static int is_still_there(struct worker *worker, const struct meeting *meeting) 
 void confirm_namespaces(struct worker *worker) {
     for (uint32_t i = 0; i < worker->meeting_count && worker->failed == 0; i++) {
         const struct meeting *meeting = &worker->meetings[i];
-        if (!meeting->is_shared)
+        if (!meeting->is_shared || meeting->is_held)
             continue;
         if (meeting->pid == 0 || !is_still_there(worker, meeting))
             tally_doubt(worker, meeting->ino);

@@ -2,10 +2,18 @@
  * id, that folder stays its own. */
 #include "census.h"
 
+/* A descriptor that was asked for, or -1. That there was no room for it ends the census:
+ * what is left out then is not what vanished. */
+int noted(struct worker *worker, int fd) {
+    if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM))
+        worker->failed = -errno;
+    return fd;
+}
+
 /* Read a file that is one record into the worker's buffer, as much as there is room for;
  * return how much. */
 int read_record(struct worker *worker, int folder, const char *name) {
-    int fd = openat(folder, name, O_RDONLY | O_CLOEXEC);
+    int fd = noted(worker, openat(folder, name, O_RDONLY | O_CLOEXEC));
     if (fd < 0)
         return -errno;
     int size;

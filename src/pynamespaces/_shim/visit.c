@@ -16,16 +16,14 @@ static uint32_t meet_pending(struct worker *worker, int tid) {
         return 0;
     int pidfd = (int)syscall(SYS_pidfd_open, tid, 0U);
     if (pidfd < 0)
-        pidfd = (int)syscall(SYS_pidfd_open, tid, PIDFD_THREAD);
+        pidfd = noted(worker, (int)syscall(SYS_pidfd_open, tid, PIDFD_THREAD));
     if (pidfd < 0)
         return 0;
     uint32_t ino = 0;
-    int fd = ioctl(pidfd, PIDFD_GET_PID_FOR_CHILDREN_NAMESPACE, 0UL);
+    int fd = noted(worker, ioctl(pidfd, PIDFD_GET_PID_FOR_CHILDREN_NAMESPACE, 0UL));
     close(pidfd);
-    if (fd >= 0) {
-        ino = meet_namespace(worker, fd, 0);
-        close(fd);
-    }
+    if (fd >= 0)
+        ino = take_namespace(worker, fd, 0);
     return ino;
 }
 
@@ -33,7 +31,7 @@ static uint32_t meet_pending(struct worker *worker, int tid) {
  * as 0; return 0, or -errno of what may not be read. */
 int read_links(struct worker *worker, int folder, int tid, int pid, uint32_t *links) {
     int refusal = 0;
-    int ns = openat(folder, "ns", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    int ns = noted(worker, openat(folder, "ns", O_PATH | O_DIRECTORY | O_CLOEXEC));
     if (ns < 0)
         return -errno;
     for (int link = 0; link < PYNS_LINKS && refusal == 0; link++) {
@@ -129,11 +127,17 @@ static void visit(struct worker *worker, int folder, int pid) {
     const struct plan *plan = &worker->plan;
     struct pyns_process_row row = {.pid = pid};
     struct stat facts;
+    int refusal = read_stat(worker, folder, &row);
+    /* Where /proc is mounted with hidepid=1, not even that is everybody's to read. */
+    if (refusal == -EACCES || refusal == -EPERM)
+        tally_refusal(worker, pid, -refusal, 0, 0);
     /* What ends meanwhile is left out. */
-    if (fstat(folder, &facts) < 0 || read_stat(worker, folder, &row) < 0)
+    if (refusal < 0 || fstat(folder, &facts) < 0)
         return;
     row.uid = facts.st_uid;
-    int refusal = read_links(worker, folder, pid, pid, row.links);
+    if (pid == plan->self)
+        row.threads = count_own_threads(worker, folder);
+    refusal = read_links(worker, folder, pid, pid, row.links);
     if (refusal == -ENOENT || refusal == -ESRCH)
         return;
     if (refusal < 0)
@@ -141,7 +145,7 @@ static void visit(struct worker *worker, int folder, int pid) {
     if (plan->want & PYNS_WANT_ARGUMENTS)
         keep(worker, folder, "cmdline", &row.arguments, &row.arguments_size);
     keep_cgroup(worker, folder, &row);
-    if (row.links[PYNS_LINK_PID] != plan->own_pid)
+    if (row.links[PYNS_LINK_PID] != plan->own_pid || !plan->has_own_ids)
         keep_pids(worker, folder, &row);
 
     struct pyns_process_row *kept = tally_process(worker);
@@ -152,6 +156,10 @@ static void visit(struct worker *worker, int folder, int pid) {
         visit_threads(worker, folder, pid, row.links);
     if (refusal < 0)
         return; /* The rest takes the same permission. */
+    if (row.links[PYNS_LINK_MNT] == 0 && row.threads > 1) {
+        visit_survivor(worker, folder, pid);
+        return;
+    }
     if (plan->want & PYNS_WANT_DESCRIPTORS)
         visit_descriptors(worker, folder, pid, row.links[PYNS_LINK_NET]);
     if (plan->want & PYNS_WANT_MOUNTS && row.links[PYNS_LINK_MNT] != 0)
@@ -161,7 +169,8 @@ static void visit(struct worker *worker, int folder, int pid) {
 void visit_process(struct worker *worker, int pid) {
     char name[16];
     snprintf(name, sizeof(name), "%d", pid);
-    int folder = openat(worker->plan.proc, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    int folder =
+        noted(worker, openat(worker->plan.proc, name, O_PATH | O_DIRECTORY | O_CLOEXEC));
     if (folder < 0)
         return;
     visit(worker, folder, pid);

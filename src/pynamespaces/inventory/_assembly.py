@@ -87,14 +87,17 @@ def namespace_records(
     types: Collection[NamespaceType],
 ) -> Iterator[NamespaceRecord]:
     """Make the records of namespaces."""
-    started, id_of = held.started, family.ids.get
+    started, relative = held.started, family.relative
     threads, children = held.threads, held.for_children
     descriptors, sockets = held.descriptors, held.sockets
     owner_uids = {ino: kin.owner_uid for ino, kin in family.known.items()}
     for ino, kin in family.known.items():
-        id, owner, parent, owner_uid = kin
+        id, owner, parent, owner_uid, owner_unique, parent_unique = kin
         if id.type not in types:
             continue
+        owned_by = relative(owner, owner_unique)
+        if owned_by is not None and owner_uid is None:
+            owner_uid = owner_uids.get(owner)  # noqa: PLW2901
         members = held.processes.get(ino, [])
         leader = members[0] if members else None
         if len(members) > 1:
@@ -103,9 +106,9 @@ def namespace_records(
         yield NamespaceRecord(
             id,
             id.type,
-            id_of(owner),
-            id_of(parent),
-            owner_uids.get(owner) if owner_uid is None else owner_uid,
+            owned_by,
+            relative(parent, parent_unique) if parent else None,
+            owner_uid,
             leader,
             tuple(members),
             tuple(sorted(threads[ino])) if ino in threads else (),

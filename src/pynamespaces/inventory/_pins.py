@@ -69,16 +69,15 @@ class Pins:
     def _add(self, mnt: int, found: Sequence[Mount]) -> None:
         self._toured.add(mnt)
         for mount in found:
-            type, _, number = mount.root.rstrip("]").partition(":[")
-            if type not in _TYPES or not number.isdecimal():
+            if (named := _named(mount.root)) is None:
                 continue
-            ino = int(number)
+            type, ino = named
             if ino not in self._family.known:
-                self._meet(mnt, mount.path, NamespaceType(type), ino)
+                self._meet(mnt, mount.path, type, ino)
             where = self._family.ids.get(mnt)
             if where is not None:
                 self.pins[ino].append(Pin(mount.path, where))
-            if mnt == self._own and type == NamespaceType.NET:
+            if mnt == self._own and type is NamespaceType.NET:
                 self._name(ino, mount.path)
 
     def _name(self, ino: int, path: str) -> None:
@@ -102,7 +101,7 @@ class Pins:
         self._refuse(f"{type}:[{ino}] at {path}", reason)
         device = next(iter(self._family.known.values())).id.dev
         id = NamespaceId(type, device, ino)
-        self._family.note(Kin(id, 0, 0, None))
+        self._family.note(Kin(id, 0, 0, None, 0, 0))
 
     def _open_mounted(self, mnt: int, path: str, depth: int = 0) -> int | None:
         if mnt == self._own:
@@ -167,6 +166,20 @@ def _own_mnt() -> int | None:
         return os.stat(_proc.namespace_path("thread-self", _MNT)).st_ino
     except OSError:
         return None
+
+
+def mounted(parts: Iterable[census.Part]) -> set[int]:
+    """Return the numbers of the namespaces that are mounted."""
+    roots = (mount.root for listed in _read(parts).values() for mount in listed)
+    return {named[1] for root in roots if (named := _named(root))}
+
+
+def _named(root: str) -> tuple[NamespaceType, int] | None:
+    """Return what the root of a mount says that it is."""
+    type, _, number = root.rstrip("]").partition(":[")
+    if type not in _TYPES or not number.isdecimal():
+        return None
+    return NamespaceType(type), int(number)
 
 
 def _read(parts: Iterable[census.Part]) -> dict[int, list[Mount]]:

@@ -71,6 +71,8 @@ def scan(
         for part in taken:
             drafts.add(part)
             parts.append(part)
+    if mounts:
+        _doubts.doubt_mounted(_pins.mounted(parts), drafts.family, drafts.held)
     if drafts.family.doubtful:
         parts = _doubts.settle(parts, drafts.family)
         drafts = drafts.anew(parts)

@@ -45,12 +45,12 @@ class Explanation:
 
     @property
     def enter(self) -> Outcome:
-        """Whether the thread can enter all at once: ``with NamespaceSet(...)``."""
+        """Whether the thread can enter all at once, by ``with NamespaceSet(...)``."""
         return self._enter
 
     @property
     def join(self) -> Outcome:
-        """Whether a program can be started in all at once: ``run(..., join=...)``."""
+        """Whether a program can be started in all at once, by ``run(..., join=...)``."""
         return self._join
 
     def __getitem__(self, type: TypeLike) -> Access:

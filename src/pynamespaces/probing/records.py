@@ -67,10 +67,10 @@ class Access(NamedTuple):
     """Whether the caller is in it already, and its children are born in it."""
 
     enter: Outcome
-    """Whether the calling thread can enter it, as it is: ``with namespace:``."""
+    """Whether the calling thread can enter it as it is, by ``with namespace:``."""
 
     join: Outcome
-    """Whether a program can be started in it: ``run(..., join=namespace)``."""
+    """Whether a program can be started in it, by ``run(..., join=namespace)``."""
 
     @property
     def can_enter(self) -> bool:
