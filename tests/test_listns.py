@@ -16,8 +16,8 @@ from pynamespaces import (
     lowlevel,
     scan,
 )
-from pynamespaces._lib import IntOut, lib
 from pynamespaces._causes import kernel_version
+from pynamespaces._lib import IntOut, lib
 from pynamespaces.lowlevel import _nsfs
 
 NEW = 1 << 60

@@ -67,7 +67,7 @@ def test_types_any_iterable() -> None:
 @pytest.mark.parametrize("types", ["network", ["net", "pidd"], "", ["net,uts"]])
 def test_wrong_types(types: TypeLike | list[TypeLike]) -> None:
     """What is none of the eight is refused at once, and they are named."""
-    with pytest.raises(ValueError) as caught:  # noqa: PT011
+    with pytest.raises(ValueError) as caught:
         scan(types)
     assert all(type in str(caught.value) for type in TYPES)
 
@@ -300,7 +300,7 @@ def test_difference() -> None:
     go, wait = os.pipe()
 
     def live() -> None:
-        leave_for("ipc")
+        leave_for("ipc", "uts")
         uts = os.open("/proc/self/ns/uts", os.O_RDONLY)
         lowlevel.unshare(lowlevel.CLONE_NEWUTS)
         if os.fork() == 0:

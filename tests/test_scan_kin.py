@@ -3,24 +3,20 @@
 import os
 import signal
 import socket
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 
 import pytest
 from populating import (
     TYPES,
     alone,
-    end,
     find,
     held_by,
     id_of,
     known,
-    leave_for,
     powerful,
     process_in,
 )
 from provoking import another_process, own_user
-from support import TIER, in_child, own_all
+from support import own_all
 
 from pynamespaces import NamespaceId, NamespaceType, lowlevel, scan
 from pynamespaces.inventory import Holder, NamespaceRecord
@@ -239,7 +235,6 @@ def field(path: str, name: str) -> list[str]:
 
 def test_leader() -> None:
     """The leader is the oldest process, whatever the ids are."""
-
     with process_in("uts") as pid:
         found = scan()
         record = known(found, f"/proc/{pid}/ns/uts")

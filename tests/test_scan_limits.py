@@ -3,8 +3,6 @@
 import os
 import resource
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -68,7 +66,7 @@ def test_ordinary_user() -> None:
     def look() -> None:
         found = scan()
         check_own(found)
-        unreadable = {what: reason for what, reason in found.unreadable}
+        unreadable = dict(found.unreadable)
         for process in found.processes():
             try:
                 os.readlink(f"/proc/{process.pid}/ns/net")
@@ -256,6 +254,7 @@ def test_another_proc() -> None:
     powerful(look)
 
 
+@pytest.mark.tier("root", "userns")
 def test_numbers_that_agree() -> None:
     """Nor if who asks happens to have the same number in both."""
 
@@ -328,22 +327,13 @@ def test_no_descriptors(room: int) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (room, room))
         try:
             found = scan()
-        except NamespaceLimitError as error:
-            assert error.errno is not None
+        except NamespaceLimitError:
             return "refused"
-        finally:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (room, room))
         assert {r.id for r in found if os.getpid() in r.processes} == expected
         assert not [w for w in found.unreadable if "Too many" in w.reason]
         return "found"
 
-    def nothing_open() -> str:
-        # What says how it went is kept.
-        keep = max(int(name) for name in os.listdir("/proc/self/fd")) + 1
-        del keep
-        return look()
-
-    assert alone(nothing_open) in ("refused", "found")
+    assert alone(look) in ("refused", "found")
 
 
 @pytest.mark.parametrize("room", range(10))
@@ -409,4 +399,3 @@ def test_imports_nothing_more() -> None:
         "print({'click', 'rich', 'asyncio', 'multiprocessing'} & {*sys.modules})"
     )
     assert run_python(code).stdout.strip() == "set()"
-    assert subprocess.list2cmdline([sys.executable])

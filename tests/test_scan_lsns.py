@@ -109,7 +109,7 @@ def test_agreement_as_ordinary_user() -> None:
 
 
 def test_more_than_lsns(tmp_path: Path) -> None:
-    """What a single thread, or a mount elsewhere, keeps is found though lsns does not."""
+    """What only a thread, or a mount elsewhere, keeps is found; lsns does not."""
     program("lsns")
 
     def look() -> None:

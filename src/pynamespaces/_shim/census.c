@@ -150,6 +150,7 @@ static void collect(struct state *state) {
         pthread_join(state->threads[i], NULL);
         /* The kernel may count a thread for a while after that. */
         (void)pyns_is_gone(state->kernel_tids[i], 10000);
+        forget_worker(state, i);
     }
     state_free(state);
 }

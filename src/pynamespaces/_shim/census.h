@@ -9,6 +9,7 @@
 
 /* One process's text may have so much; the rest of longer ones is left out. */
 #define READ_ROOM 32768
+#define LONGEST_LINE (1 << 20)
 
 struct state;
 
@@ -67,7 +68,7 @@ struct worker {
     struct inode_map toured; /* mount namespaces whose mounts have been read */
     uint32_t room[ARRAYS];
     int failed;              /* -errno */
-    int may_hold;            /* how many more namespaces may be kept open */
+    int may_hold;            /* how many more files may be kept open */
     uint32_t cgroup;         /* the last one, which the next process often has too */
     uint32_t cgroup_size;
     char *buffer;            /* READ_ROOM */
@@ -99,7 +100,7 @@ struct state {
     int made, taken;
     int owner;    /* the process whose threads they are */
     _Atomic int count; /* of workers; -1: not known yet */
-    _Atomic int next, done, cancelled, started;
+    _Atomic int next, done, cancelled;
     _Atomic int tids[MOST_WORKERS];
     int kernel_tids[MOST_WORKERS];
     pthread_t threads[MOST_WORKERS];
@@ -114,7 +115,8 @@ void state_free(struct state *state);
 /* crew.c */
 int start_workers(struct state *state, int wanted);
 void work_alone(struct state *state);
-int is_worker(const struct worker *worker, int tid);
+int is_worker(int tid);
+void forget_worker(struct state *state, int index);
 
 /* tally.c: NULL or -1 where there is no memory */
 struct pyns_process_row *tally_process(struct worker *worker);
@@ -135,7 +137,11 @@ void map_free(struct inode_map *map);
 
 /* reading.c: files of a process */
 int noted(struct worker *worker, int fd);
+int open_within(struct worker *worker, int folder, const char *name, int flags);
 int read_record(struct worker *worker, int folder, const char *name);
+int for_each_line(struct worker *worker, int fd,
+                  void (*work)(struct worker *, const char *, size_t, void *),
+                  void *context);
 uint32_t link_inode(int folder, const char *name);
 int for_each_number(int folder, int (*work)(struct worker *, int, int, void *),
                     struct worker *worker, void *context);
@@ -151,12 +157,14 @@ void confirm_namespaces(struct worker *worker);
 extern const char *const link_names[PYNS_LINKS];
 void visit_process(struct worker *worker, int pid);
 
-/* holdings.c: what a process has besides: threads, descriptors, mounts */
+/* tour.c: the mounts of a mount namespace */
+void visit_mounts(struct worker *worker, int folder, int pid, uint32_t mnt);
+
+/* holdings.c: what a process has besides: threads, descriptors */
 void visit_threads(struct worker *worker, int folder, int pid, const uint32_t *links);
 uint32_t count_own_threads(struct worker *worker, int folder);
 void visit_descriptors(struct worker *worker, int folder, int pid, uint32_t net);
 void visit_survivor(struct worker *worker, int folder, int pid);
-void visit_mounts(struct worker *worker, int folder, int pid, uint32_t mnt);
 int read_links(struct worker *worker, int folder, int tid, int pid, uint32_t *links);
 
 #endif

@@ -7,6 +7,7 @@
 /* Thread-local storage is in it too, which other libraries may have a lot of. */
 #define STACK (1024 * 1024)
 #define SPARE_FILES 64
+#define MOST_KNOWN 256
 
 #ifndef CLOSE_RANGE_UNSHARE
 #define CLOSE_RANGE_UNSHARE (1U << 1)
@@ -69,18 +70,51 @@ static void leave(struct state *state) {
     if (is_last)
         pthread_cond_signal(&state->news);
     pthread_mutex_unlock(&state->mutex);
-    if (is_orphan)
-        state_free(state);
+    if (!is_orphan)
+        return;
+    for (int i = 0; i < atomic_load(&state->count); i++)
+        forget_worker(state, i);
+    state_free(state);
 }
 
-/* Whether a thread of this process is one of the workers, which are nobody's to find. By
- * then they know who they are, or will in a moment. */
-int is_worker(const struct worker *worker, int tid) {
-    const struct state *state = worker->state;
-    while (atomic_load(&state->started) != atomic_load(&state->count))
+/* The workers of all censuses of this process, as /proc numbers them. They are nobody's to
+ * find: by any of them. */
+static _Atomic int known_workers[MOST_KNOWN];
+static _Atomic int unknown_workers; /* started, and not there yet */
+static _Atomic int known_owner;
+
+/* A fork has none of them. */
+static void forget_others_workers(void) {
+    int owner = atomic_load(&known_owner);
+    if (owner == getpid() || !atomic_compare_exchange_strong(&known_owner, &owner, getpid()))
+        return;
+    for (int i = 0; i < MOST_KNOWN; i++)
+        atomic_store(&known_workers[i], 0);
+    atomic_store(&unknown_workers, 0);
+}
+
+static void replace_known(int old, int tid) {
+    for (int i = 0; i < MOST_KNOWN; i++) {
+        int expected = old;
+        if (atomic_compare_exchange_strong(&known_workers[i], &expected, tid))
+            return;
+    }
+}
+
+/* Let go of a worker that is gone. */
+void forget_worker(struct state *state, int index) {
+    int tid = atomic_exchange(&state->tids[index], 0);
+    if (tid != 0)
+        replace_known(tid, 0);
+}
+
+/* Whether a thread of this process is a worker. By then all know who they are, or will in
+ * a moment. */
+int is_worker(int tid) {
+    while (atomic_load(&unknown_workers) > 0)
         sched_yield();
-    for (int i = 0; i < atomic_load(&state->count); i++)
-        if (atomic_load(&state->tids[i]) == tid)
+    for (int i = 0; i < MOST_KNOWN; i++)
+        if (atomic_load(&known_workers[i]) == tid)
             return 1;
     return 0;
 }
@@ -101,11 +135,12 @@ static void *run_worker(void *argument) {
     state->kernel_tids[index] = (int)syscall(SYS_gettid);
     /* A table of its own, with nothing in it; where that is refused, the common one. */
     if (syscall(SYS_close_range, 0U, ~0U, CLOSE_RANGE_UNSHARE) == 0)
-        worker->may_hold = room_for_files();
+        worker->may_hold = room_for_files(); /* which are closed with it */
     worker->failed = equip(worker, &state->plan);
     int tid = worker->failed < 0 ? 0 : own_number(worker->plan.proc, "thread-self");
     atomic_store(&state->tids[index], tid);
-    atomic_fetch_add(&state->started, 1);
+    replace_known(0, tid);
+    atomic_fetch_sub(&unknown_workers, 1);
     work(worker);
     wait_for_others(state);
     if (worker->plan.proc >= 0)
@@ -119,16 +154,21 @@ int start_workers(struct state *state, int wanted) {
     pthread_attr_t attributes;
     sigset_t all, before;
     int count = 0;
-    if (pthread_attr_init(&attributes) != 0)
+    if (pthread_attr_init(&attributes) != 0) {
+        atomic_store(&state->count, 0);
         return 0;
+    }
     (void)pthread_attr_setstacksize(&attributes, STACK);
     /* Signals are for the threads that know what to do with them. */
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     state->running = wanted;
+    forget_others_workers();
+    atomic_fetch_add(&unknown_workers, wanted);
     while (count < wanted && pthread_create(&state->threads[count], &attributes,
                                             run_worker, &state->workers[count]) == 0)
         count++;
+    atomic_fetch_sub(&unknown_workers, wanted - count);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     pthread_attr_destroy(&attributes);
     pthread_mutex_lock(&state->mutex);

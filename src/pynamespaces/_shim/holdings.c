@@ -1,7 +1,8 @@
-/* What a process has besides: threads elsewhere, descriptors, mounts. */
+/* What a process has besides: threads elsewhere, descriptors. */
 #include "census.h"
 
 #include <stdio.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
@@ -20,10 +21,10 @@ static int visit_thread(struct worker *worker, int task, int tid, void *context)
     char name[16];
     if (tid == tasks->pid)
         return 0;
-    if (tasks->pid == worker->plan.self && is_worker(worker, tid))
+    if (tasks->pid == worker->plan.self && is_worker(tid))
         return 0;
     snprintf(name, sizeof(name), "%d", tid);
-    int folder = noted(worker, openat(task, name, O_PATH | O_DIRECTORY | O_CLOEXEC));
+    int folder = open_within(worker, task, name, O_PATH | O_DIRECTORY);
     if (folder < 0)
         return 0;
     int result = read_links(worker, folder, tid, 0, links);
@@ -39,15 +40,15 @@ static int visit_thread(struct worker *worker, int task, int tid, void *context)
 }
 
 static int count_thread(struct worker *worker, int task, int tid, void *context) {
-    (void)task;
-    *(uint32_t *)context += !is_worker(worker, tid);
+    (void)worker, (void)task;
+    *(uint32_t *)context += !is_worker(tid);
     return 0;
 }
 
 /* How many threads this process has, but for the workers. */
 uint32_t count_own_threads(struct worker *worker, int folder) {
     uint32_t count = 0;
-    int task = noted(worker, openat(folder, "task", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    int task = open_within(worker, folder, "task", O_RDONLY | O_DIRECTORY);
     if (task < 0)
         return 0;
     (void)for_each_number(task, count_thread, worker, &count);
@@ -57,7 +58,7 @@ uint32_t count_own_threads(struct worker *worker, int folder) {
 
 void visit_threads(struct worker *worker, int folder, int pid, const uint32_t *links) {
     struct tasks tasks = {.pid = pid, .links = links};
-    int task = noted(worker, openat(folder, "task", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    int task = open_within(worker, folder, "task", O_RDONLY | O_DIRECTORY);
     if (task < 0)
         return;
     (void)for_each_number(task, visit_thread, worker, &tasks);
@@ -69,6 +70,18 @@ struct descriptors {
     int pidfd;    /* -1: not opened yet; -2: it cannot be */
     uint32_t net; /* where the process is */
 };
+
+/* Close a socket of somebody's. If its owner has closed it meanwhile, that may take as long
+ * as it says (SO_LINGER), but not at the end of a thread. */
+static void let_go(struct worker *worker, int fd) {
+    struct linger linger = {0};
+    socklen_t size = sizeof(linger);
+    (void)getsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, &size);
+    if (linger.l_onoff && worker->may_hold > 0)
+        worker->may_hold--;
+    else
+        close(fd);
+}
 
 /* The network namespace of a socket of somebody's. */
 static uint32_t meet_socket(struct worker *worker, struct descriptors *of, int fd) {
@@ -84,37 +97,58 @@ static uint32_t meet_socket(struct worker *worker, struct descriptors *of, int f
     int socket = noted(worker, (int)syscall(SYS_pidfd_getfd, of->pidfd, fd, 0U));
     if (socket < 0)
         return 0;
-    uint32_t ino = 0;
     int net = noted(worker, ioctl(socket, SIOCGSKNS, 0UL));
-    close(socket);
-    if (net >= 0)
-        ino = take_namespace(worker, net, 0);
-    return ino;
+    let_go(worker, socket);
+    return net < 0 ? 0 : take_namespace(worker, net, 0);
 }
 
+/* Open a descriptor of somebody's, if it is still what it was: to open something else
+ * could have consequences, as a terminal or a file of a file system of theirs. */
 static uint32_t meet_file(struct worker *worker, int folder, const char *name,
                           uint32_t ino) {
+    struct stat facts;
+    char path[48];
     if (met_before(worker, ino) != NULL)
         return ino;
-    int fd = noted(worker, openat(folder, name, O_RDONLY | O_NONBLOCK | O_CLOEXEC));
-    if (fd < 0)
+    int place = noted(worker, openat(folder, name, O_PATH | O_CLOEXEC));
+    if (place < 0)
         return 0;
-    return take_namespace(worker, fd, 0);
+    int fd = -1;
+    snprintf(path, sizeof(path), "thread-self/fd/%d", place);
+    if (fstat(place, &facts) == 0 && facts.st_dev == worker->plan.nsfs)
+        fd = noted(worker, openat(worker->plan.proc, path, O_RDONLY | O_CLOEXEC));
+    close(place);
+    return fd < 0 ? 0 : take_namespace(worker, fd, 0);
+}
+
+/* Its device, inode number and mode; -errno. Nobody is asked who may not answer, as a file
+ * system of the process's own. */
+static int look_at(int folder, const char *name, struct stat *facts) {
+    struct statx found;
+    int flags = AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT;
+    if (statx(folder, name, flags, STATX_TYPE | STATX_INO, &found) == 0) {
+        facts->st_dev = makedev(found.stx_dev_major, found.stx_dev_minor);
+        facts->st_ino = found.stx_ino;
+        facts->st_mode = found.stx_mode;
+        return 0;
+    }
+    /* Some seccomp filters do not know it. */
+    if (errno == EPERM || errno == ENOSYS)
+        return PYNS_RESULT(fstatat(folder, name, facts, AT_NO_AUTOMOUNT));
+    return -errno;
 }
 
 static int visit_descriptor(struct worker *worker, int folder, int fd, void *context) {
     struct descriptors *of = context;
-    struct statx facts;
+    struct stat facts;
     char name[16];
     uint32_t ino = 0;
     snprintf(name, sizeof(name), "%d", fd);
-    /* Nobody is asked who may not answer, as a file system of the process's own. */
-    int flags = AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT;
-    if (statx(folder, name, flags, STATX_TYPE | STATX_INO, &facts) < 0)
-        return 0;
-    int is_socket = S_ISSOCK(facts.stx_mode);
-    if (makedev(facts.stx_dev_major, facts.stx_dev_minor) == worker->plan.nsfs)
-        ino = meet_file(worker, folder, name, (uint32_t)facts.stx_ino);
+    if (look_at(folder, name, &facts) < 0)
+        return 0; /* It has been closed. */
+    int is_socket = S_ISSOCK(facts.st_mode);
+    if (facts.st_dev == worker->plan.nsfs)
+        ino = meet_file(worker, folder, name, (uint32_t)facts.st_ino);
     else if (is_socket && worker->plan.want & PYNS_WANT_SOCKETS)
         ino = meet_socket(worker, of, fd);
     if (ino == 0 || (is_socket && ino == of->net))
@@ -127,7 +161,7 @@ static int visit_descriptor(struct worker *worker, int folder, int fd, void *con
 
 void visit_descriptors(struct worker *worker, int folder, int pid, uint32_t net) {
     struct descriptors of = {.pid = pid, .pidfd = -1, .net = net};
-    int fds = noted(worker, openat(folder, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    int fds = open_within(worker, folder, "fd", O_RDONLY | O_DIRECTORY);
     int result = fds < 0 ? -errno : for_each_number(fds, visit_descriptor, worker, &of);
     if (result == -EACCES || result == -EPERM)
         tally_refusal(worker, pid, -result, PYNS_WANT_DESCRIPTORS, 0);
@@ -137,71 +171,13 @@ void visit_descriptors(struct worker *worker, int folder, int pid, uint32_t net)
         close(of.pidfd);
 }
 
-/* The end of the line that begins there, or NULL. */
-static char *line_end(char *line, char *end) {
-    return memchr(line, '\n', (size_t)(end - line));
-}
-
-static void keep_mount(struct worker *worker, const char *line, size_t size, int pid,
-                       uint32_t mnt) {
-    /* What stands between is escaped, and has no blanks. */
-    if (memmem(line, size, " - nsfs ", 8) == NULL)
-        return;
-    uint32_t offset = tally_text(worker, line, (uint32_t)size);
-    struct pyns_mount_row *row = tally_mount(worker);
-    if (row != NULL)
-        *row = (struct pyns_mount_row){mnt, offset, (uint32_t)size, pid};
-}
-
-/* Keep the lines of a mountinfo that mount a namespace. */
-static int read_mounts(struct worker *worker, int fd, int pid, uint32_t mnt) {
-    char *start = worker->buffer;
-    size_t held = 0;
-    for (;;) {
-        ssize_t part = read(fd, start + held, READ_ROOM - held);
-        if (part < 0 && errno == EINTR)
-            continue;
-        if (part <= 0)
-            return part < 0 ? -errno : 0;
-        char *line = start, *end = start + held + part, *stop;
-        for (; (stop = line_end(line, end)) != NULL; line = stop + 1)
-            keep_mount(worker, line, (size_t)(stop - line), pid, mnt);
-        held = (size_t)(end - line);
-        /* No line is longer than a page of the kernel's and a few paths. */
-        if (held == READ_ROOM)
-            return -EOVERFLOW;
-        memmove(start, line, held);
-    }
-}
-
-/* Read the mounts of a mount namespace, once, by a process that has all in sight. */
-void visit_mounts(struct worker *worker, int folder, int pid, uint32_t mnt) {
-    char root[2];
-    if (map_get(&worker->toured, mnt) != 0)
-        return;
-    /* A mountinfo begins at the root of the process. */
-    if (readlinkat(folder, "root", root, sizeof(root)) != 1 || root[0] != '/')
-        return;
-    int fd = noted(worker, openat(folder, "mountinfo", O_RDONLY | O_CLOEXEC));
-    int result = fd < 0 ? -errno : read_mounts(worker, fd, pid, mnt);
-    if (fd >= 0)
-        close(fd);
-    if (result == 0 && map_put(worker, &worker->toured, mnt, 1) == 0) {
-        struct pyns_mount_row *row = tally_mount(worker);
-        if (row != NULL)
-            row->mnt = mnt;
-    }
-    else if (result == -EACCES || result == -EPERM)
-        tally_refusal(worker, pid, -result, PYNS_WANT_MOUNTS, mnt);
-}
-
 static int visit_other(struct worker *worker, int task, int tid, void *context) {
     const int *pid = context;
     char name[16];
     if (tid == *pid)
         return 0;
     snprintf(name, sizeof(name), "%d", tid);
-    int folder = noted(worker, openat(task, name, O_PATH | O_DIRECTORY | O_CLOEXEC));
+    int folder = open_within(worker, task, name, O_PATH | O_DIRECTORY);
     if (folder < 0)
         return 0;
     if (worker->plan.want & PYNS_WANT_DESCRIPTORS)
@@ -212,7 +188,7 @@ static int visit_other(struct worker *worker, int task, int tid, void *context) 
 
 /* A process whose first thread has ended has its descriptors by any other. */
 void visit_survivor(struct worker *worker, int folder, int pid) {
-    int task = noted(worker, openat(folder, "task", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    int task = open_within(worker, folder, "task", O_RDONLY | O_DIRECTORY);
     if (task < 0)
         return;
     (void)for_each_number(task, visit_other, worker, &pid);

@@ -98,7 +98,8 @@ uint32_t meet_link(struct worker *worker, int folder, const char *name, uint32_t
             meeting->pid = pid;
         return ino;
     }
-    int fd = noted(worker, openat(folder, name, O_RDONLY | O_CLOEXEC));
+    int flags = O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+    int fd = noted(worker, openat(folder, name, flags));
     if (fd < 0)
         return 0;
     return take_namespace(worker, fd, pid);

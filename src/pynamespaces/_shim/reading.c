@@ -2,6 +2,8 @@
  * id, that folder stays its own. */
 #include "census.h"
 
+#include <stdlib.h>
+
 /* A descriptor that was asked for, or -1. That there was no room for it ends the census:
  * what is left out then is not what vanished. */
 int noted(struct worker *worker, int fd) {
@@ -10,10 +12,23 @@ int noted(struct worker *worker, int fd) {
     return fd;
 }
 
+/* Open what is in a folder of /proc, and nothing that somebody has mounted over it: that
+ * is EXDEV. */
+int open_within(struct worker *worker, int folder, const char *name, int flags) {
+    int fd = pyns_open_in_proc(folder, name, flags);
+    if (fd >= 0)
+        return fd;
+    errno = -fd;
+    /* Some seccomp filters do not know openat2(2). */
+    if (errno == ENOSYS || errno == EPERM)
+        fd = openat(folder, name, flags | O_CLOEXEC);
+    return noted(worker, fd < 0 ? -1 : fd);
+}
+
 /* Read a file that is one record into the worker's buffer, as much as there is room for;
  * return how much. */
 int read_record(struct worker *worker, int folder, const char *name) {
-    int fd = noted(worker, openat(folder, name, O_RDONLY | O_CLOEXEC));
+    int fd = open_within(worker, folder, name, O_RDONLY);
     if (fd < 0)
         return -errno;
     int size;
@@ -22,6 +37,40 @@ int read_record(struct worker *worker, int folder, const char *name) {
     while (size == -EINTR);
     close(fd);
     return size;
+}
+
+/* Hand the lines of a file over, each without its end. -EOVERFLOW: one is longer than any
+ * that is of use. */
+int for_each_line(struct worker *worker, int fd,
+                  void (*work)(struct worker *, const char *, size_t, void *),
+                  void *context) {
+    size_t room = READ_ROOM, held = 0;
+    char *text = malloc(room);
+    int result = text == NULL ? -ENOMEM : 1;
+    while (result > 0) {
+        result = PYNS_RESULT(read(fd, text + held, room - held));
+        if (result == -EINTR) {
+            result = 1;
+            continue;
+        }
+        if (result <= 0)
+            break;
+        char *line = text, *end = text + held + result, *stop;
+        for (; (stop = memchr(line, '\n', (size_t)(end - line))) != NULL; line = stop + 1)
+            work(worker, line, (size_t)(stop - line), context);
+        held = (size_t)(end - line);
+        memmove(text, line, held);
+        if (held < room)
+            continue;
+        room *= 2;
+        char *larger = room > LONGEST_LINE ? NULL : realloc(text, room);
+        if (larger == NULL)
+            result = -EOVERFLOW;
+        else
+            text = larger;
+    }
+    free(text);
+    return result;
 }
 
 /* The number in a link such as "net:[4026531840]"; 0, and errno, if it has none. */

@@ -19,12 +19,16 @@ static int add_pid(struct worker *worker, int folder, int pid, void *context) {
     return 0;
 }
 
+#define PROC_ROOT_INO 1
+
 /* /proc, and nothing that somebody has put in its place. */
 int open_proc(void) {
     int proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (proc < 0)
         return -errno;
-    if (pyns_is_procfs(proc) == 1)
+    struct stat facts;
+    if (pyns_is_procfs(proc) == 1 && fstat(proc, &facts) == 0 &&
+        facts.st_ino == PROC_ROOT_INO)
         return proc;
     close(proc);
     return -ENOENT;

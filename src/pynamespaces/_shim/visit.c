@@ -31,7 +31,7 @@ static uint32_t meet_pending(struct worker *worker, int tid) {
  * as 0; return 0, or -errno of what may not be read. */
 int read_links(struct worker *worker, int folder, int tid, int pid, uint32_t *links) {
     int refusal = 0;
-    int ns = noted(worker, openat(folder, "ns", O_PATH | O_DIRECTORY | O_CLOEXEC));
+    int ns = open_within(worker, folder, "ns", O_PATH | O_DIRECTORY);
     if (ns < 0)
         return -errno;
     for (int link = 0; link < PYNS_LINKS && refusal == 0; link++) {
@@ -109,18 +109,24 @@ static void keep_cgroup(struct worker *worker, int folder,
     row->cgroup_size = worker->cgroup_size;
 }
 
-/* What it is called in each pid namespace from this /proc's to its own. */
+static void keep_pids_of(struct worker *worker, const char *line, size_t size,
+                         void *context) {
+    struct pyns_process_row *row = context;
+    static const char key[] = "NSpid:\t";
+    if (size < sizeof(key) || memcmp(line, key, sizeof(key) - 1) != 0)
+        return;
+    row->pids_size = (uint32_t)(size - (sizeof(key) - 1));
+    row->pids = tally_text(worker, line + sizeof(key) - 1, row->pids_size);
+}
+
+/* What it is called in each pid namespace from this /proc's to its own. That stands after
+ * all of its groups, which may be many. */
 static void keep_pids(struct worker *worker, int folder, struct pyns_process_row *row) {
-    int size = read_record(worker, folder, "status");
-    if (size <= 0)
+    int fd = open_within(worker, folder, "status", O_RDONLY);
+    if (fd < 0)
         return;
-    worker->buffer[size < READ_ROOM ? size : READ_ROOM - 1] = '\0';
-    char *line = strstr(worker->buffer, "\nNSpid:\t");
-    if (line == NULL)
-        return;
-    line += strlen("\nNSpid:\t");
-    row->pids_size = (uint32_t)strcspn(line, "\n");
-    row->pids = tally_text(worker, line, row->pids_size);
+    (void)for_each_line(worker, fd, keep_pids_of, row);
+    close(fd);
 }
 
 static void visit(struct worker *worker, int folder, int pid) {
@@ -169,10 +175,12 @@ static void visit(struct worker *worker, int folder, int pid) {
 void visit_process(struct worker *worker, int pid) {
     char name[16];
     snprintf(name, sizeof(name), "%d", pid);
-    int folder =
-        noted(worker, openat(worker->plan.proc, name, O_PATH | O_DIRECTORY | O_CLOEXEC));
-    if (folder < 0)
+    int folder = open_within(worker, worker->plan.proc, name, O_PATH | O_DIRECTORY);
+    if (folder < 0) {
+        if (errno == EXDEV)
+            tally_refusal(worker, pid, errno, 0, 0);
         return;
+    }
     visit(worker, folder, pid);
     close(folder);
 }

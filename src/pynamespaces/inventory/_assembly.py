@@ -35,7 +35,7 @@ class Processes:
             ]
             arguments: tuple[str, ...] = ()
             if line_size:
-                data = text[line : line + line_size].rstrip(b"\0")
+                data = text[line : line + line_size].removesuffix(b"\0")
                 words = data.decode("utf-8", "surrogateescape").split("\0")
                 arguments = tuple(words)
             container = None

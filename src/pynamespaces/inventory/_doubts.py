@@ -12,11 +12,10 @@ import os
 from collections.abc import Collection, Iterable, Iterator
 from typing import Final, TypeAlias
 
-from .. import _proc, lowlevel
-from .._core import census, elsewhere, reach
+from .. import _proc
+from .._core import census, reach
 from .._lib import lib
 from .._types import NamespaceId, NamespaceType
-from ..errors import NamespaceError
 from ._holdings import PROCESS_LINKS, THREAD_LINKS, Holdings
 from ._kin import Family
 
@@ -115,7 +114,8 @@ def _ask_again(place: _Place, ino: int, family: Family) -> NamespaceId | None:
         fd = lib.pyns_open_namespace(os.fsencode(place))
     else:
         pid, number, is_socket = place
-        fd = (_open_of_socket if is_socket else _open_file)(pid, number)
+        # To take a socket and close it again could take its owner's time.
+        fd = -1 if is_socket else _open_file(pid, number)
     if fd < 0:
         return None
     try:
@@ -135,19 +135,6 @@ def _open_file(pid: int, fd: int) -> int:
         if (opened := lib.pyns_open_namespace(os.fsencode(path))) >= 0:
             return opened
     return -1
-
-
-def _open_of_socket(pid: int, fd: int) -> int:
-    opened = []
-    try:
-        opened.append(lowlevel.pidfd_open(pid))
-        opened.append(lowlevel.pidfd_getfd(opened[0], fd))
-        return elsewhere.open_netns_of(opened[1], int)
-    except NamespaceError:
-        return -1  # It is closed, or its process has ended.
-    finally:
-        for each in opened:
-            os.close(each)
 
 
 def _without(

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from typing import Final
+from typing import Final, TypeAlias
 
 from .. import _proc
-from .._core import census, elsewhere, mountinfo, mounts, reach, registry
+from .._core import census, elsewhere, mountinfo, mounts, reach, registry, statmount
 from .._core.mountinfo import Mount
 from .._lib import lib
 from .._types import NamespaceId, NamespaceType
@@ -22,6 +22,10 @@ _MNT: Final = NamespaceType.MNT
 
 # Each that is mounted in another one is opened from there.
 _DEEPEST: Final = 16
+
+
+_Place: TypeAlias = tuple[int, str]
+"""A mount namespace, and a path in it."""
 
 
 class Pins:
@@ -38,8 +42,7 @@ class Pins:
         self._held = held
         self._own = _own_mnt()
         self._toured: set[int] = set()
-        for mnt, listed in _read(parts).items():
-            self._add(mnt, listed)
+        self._add(_read(parts))
 
     def look_deeper(self) -> None:
         """Look into mount namespaces in which no process has all in sight."""
@@ -58,45 +61,53 @@ class Pins:
             self._refuse(f"the mounts of {id}", "nobody there may be looked into")
             return
         try:
-            found = [m for m in mounts.list_mounts(fd) if m.type == "nsfs"]
+            # The one begins at the mount on top of its root, the other below that.
+            found = [*mounts.list_mounts(fd), *(statmount.list_mounts(fd) or ())]
         except (NamespaceError, OSError) as error:
             self._refuse(f"the mounts of {id}", str(error))
         else:
-            self._add(id.ino, found)
+            self._add({id.ino: {mount.id: mount for mount in reversed(found)}})
         finally:
             os.close(fd)
 
-    def _add(self, mnt: int, found: Sequence[Mount]) -> None:
-        self._toured.add(mnt)
-        for mount in found:
-            if (named := _named(mount.root)) is None:
-                continue
-            type, ino = named
+    def _add(self, found: Mapping[int, Mapping[int, Mount]]) -> None:
+        self._toured.update(found)
+        places: defaultdict[tuple[NamespaceType, int], list[_Place]] = defaultdict(list)
+        for mnt, listed in found.items():
+            for mount in listed.values():
+                if mount.type == "nsfs" and (named := _named(mount.root)) is not None:
+                    places[named].append((mnt, mount.path))
+        for (type, ino), mounted_at in places.items():
             if ino not in self._family.known:
-                self._meet(mnt, mount.path, type, ino)
-            where = self._family.ids.get(mnt)
-            if where is not None:
-                self.pins[ino].append(Pin(mount.path, where))
-            if mnt == self._own and type is NamespaceType.NET:
-                self._name(ino, mount.path)
+                self._meet(type, ino, mounted_at)
+            for mnt, path in mounted_at:
+                where = self._family.ids.get(mnt)
+                if where is not None:
+                    self.pins[ino].append(Pin(path, where))
+                if mnt == self._own and type is NamespaceType.NET:
+                    self._name(ino, path)
 
     def _name(self, ino: int, path: str) -> None:
         folder, _, name = path.rpartition("/")
         if folder == registry.DIRECTORY:
             self.names[ino] = min(name, self.names.get(ino, name))
 
-    def _meet(self, mnt: int, path: str, type: NamespaceType, ino: int) -> None:
-        """Ask a namespace that only this mount is known to keep."""
-        fd = None
-        try:
-            fd = self._open_mounted(mnt, path)
-            if fd is not None and self._family.meet(fd) == ino:
-                return
+    def _meet(self, type: NamespaceType, ino: int, places: Iterable[_Place]) -> None:
+        """Ask a namespace that only mounts are known to keep."""
+        reason = ""
+        for mnt, path in places:
+            try:
+                fd = self._open_mounted(mnt, path)
+            except (NamespaceError, OSError) as error:
+                reason = str(error)
+                continue
             reason = "something else lies above it"
-        except (NamespaceError, OSError) as error:
-            reason = str(error)
-        finally:
-            if fd is not None:
+            if fd is None:
+                continue
+            try:
+                if self._family.meet(fd) == ino:
+                    return
+            finally:
                 os.close(fd)
         self._refuse(f"{type}:[{ino}] at {path}", reason)
         device = next(iter(self._family.known.values())).id.dev
@@ -127,7 +138,8 @@ class Pins:
     def _open(self, id: NamespaceId, depth: int = 0) -> int | None:
         """Open a mount namespace by whoever, or whatever, holds it."""
         for fd in self._tries(id, depth):
-            if reach.identify(fd)[1] == id:
+            found = reach.identify(fd)[1]
+            if (found.ino, id.unique or found.unique) == (id.ino, found.unique):
                 return fd
             os.close(fd)
         return None
@@ -170,7 +182,8 @@ def _own_mnt() -> int | None:
 
 def mounted(parts: Iterable[census.Part]) -> set[int]:
     """Return the numbers of the namespaces that are mounted."""
-    roots = (mount.root for listed in _read(parts).values() for mount in listed)
+    listings = _read(parts).values()
+    roots = (mount.root for listed in listings for mount in listed.values())
     return {named[1] for root in roots if (named := _named(root))}
 
 
@@ -182,12 +195,19 @@ def _named(root: str) -> tuple[NamespaceType, int] | None:
     return NamespaceType(type), int(number)
 
 
-def _read(parts: Iterable[census.Part]) -> dict[int, list[Mount]]:
-    """Read the lines of mountinfos; several workers may have read the same one."""
-    found: dict[int, dict[int, Mount]] = {}
+def _read(parts: Iterable[census.Part]) -> dict[int, dict[int, Mount]]:
+    """
+    Read the lines of mountinfos, by mount namespace and id.
+
+    Only of those that were read by a process that had all in sight. Several workers may
+    have read the same one.
+    """
+    found: defaultdict[int, dict[int, Mount]] = defaultdict(dict)
+    whole: set[int] = set()
     for part in parts:
         for mnt, line, size, _ in part.mounts:
-            here = found.setdefault(mnt, {})
+            if not size:
+                whole.add(mnt)
             for mount in mountinfo.parse(part.text[line : line + size]):
-                here[mount.id] = mount
-    return {mnt: list(listed.values()) for mnt, listed in found.items()}
+                found[mnt][mount.id] = mount
+    return {mnt: found[mnt] for mnt in whole}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import closing
@@ -32,7 +33,8 @@ def scan(
     It is found by a process or a single thread that is in it, by an open descriptor or
     a socket, by a mount, also inside other mount namespaces, and by being the owner or
     the parent of another. One pass over ``/proc``, by short-lived threads of the shim;
-    no thread of the caller's is moved, nothing of what is found is kept open.
+    no thread of the caller's is moved. What is found is kept open until the scan is
+    through, by descriptors that nobody else has.
 
     The caller sees the processes of its ``/proc``, of which it may look into
     (:manpage:`ptrace(2)`, PTRACE_MODE_READ_FSCREDS); what it was not allowed to see is
@@ -47,7 +49,8 @@ def scan(
         descriptors: Look at open descriptors, and at sockets where the kernel tells
             whose they are (CAP_SYS_PTRACE and CAP_NET_ADMIN).
 
-        mounts: Look for namespaces that are mounted on files.
+        mounts: Look for namespaces that are mounted on files. One that lies in a file
+            system of a privileged container's own can keep its reader waiting.
 
         arguments: Read command lines, the first 32 KiB of each. They are in the memory
             of the processes, so one that means ill can keep its reader waiting.
@@ -137,6 +140,7 @@ def _refusals(parts: Sequence[census.Part]) -> Iterator[Unreadable]:
 
 
 def _reason(number: int) -> str:
-    return (
-        f"{os.strerror(number)}: the caller may not look into the process (ptrace(2))"
-    )
+    why = "the caller may not look into the process (ptrace(2))"
+    if number == errno.EXDEV:
+        why = "something else is mounted over it"
+    return f"{os.strerror(number)}: {why}"
