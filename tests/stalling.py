@@ -41,17 +41,24 @@ def stopped_at_socket(meanwhile: Callable[[], object], scanning: Callable[[], T]
 
     def answer() -> None:
         listener = int.from_bytes(os.read(started, 4), "little")
+        failures: list[BaseException] = []
         is_first = True
         while over not in select.select([listener, over], [], [])[0]:
             notice = bytearray(80)
             fcntl.ioctl(listener, _RECEIVE, notice)
             if is_first:
-                meanwhile()
+                try:
+                    meanwhile()
+                except BaseException as error:
+                    # The scan waits all the same.
+                    failures.append(error)
             is_first = False
             (call,) = struct.unpack_from("Q", notice)
             with suppress(FileNotFoundError):  # Who made it may have ended.
                 go_on = struct.pack("QqiI", call, 0, 0, _CONTINUE)
                 fcntl.ioctl(listener, _SEND, go_on)
+        for failure in failures:
+            raise failure
         assert not is_first, "the scan was not stopped"
 
     with ThreadPoolExecutor(1) as pool:

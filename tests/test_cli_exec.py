@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 from containers import HOSTNAME, MARKER, bwrap, netns, runc
-from starting import POWER, ROOT, living, makable, members
+from engine_files import cgroup
+from starting import POWER, ROOT, living, members
 from support import ALL_TYPES, own_all
 from targets import holder
 from terminals import CTRL_C, PROMPT, shell, told
@@ -162,7 +163,24 @@ def test_not_allowed() -> None:
     assert "Permission denied" in done.stderr
 
 
-def test_where_one_is_already() -> None:
-    """A target in the same namespaces changes nothing."""
-    assert makable("uts")
-    assert _links(str(os.getpid())) == _of(os.getpid())
+def test_where_one_is_already(other: int) -> None:
+    """Where nothing is to be entered, nothing is started: it would run outside."""
+    for line in ([str(os.getpid())], [str(other), "--type", "net,ipc"]):
+        done = told("exec", *line, "--", "echo", "outside")
+        assert (done.returncode, done.stdout) == (1, "")
+        assert "is where you are" in done.stderr
+    assert f"{other} (net, ipc) is where" in done.stderr
+
+
+@ROOT
+def test_not_a_container() -> None:
+    """A cgroup of another user is no container, whatever it is called."""
+    name = f"pyns-{os.getpid()}"
+    with cgroup(f"lxc.payload.{name}") as group, holder("mnt") as pid:
+        (group / "cgroup.procs").write_text(str(pid))
+        line = ["exec", f"container:{name}", "--", "readlink", "/proc/self/ns/mnt"]
+        assert told(*line).stdout == os.readlink(f"/proc/{pid}/ns/mnt") + "\n"
+        os.chown(group, 65534, 65534)
+        done = told(*line)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert f"lxc.payload.{name}' is a cgroup of user 65534" in done.stderr

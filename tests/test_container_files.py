@@ -173,6 +173,48 @@ def test_other_owner(machine: Machine, inside: Holder) -> None:
     assert str(file) in str(caught.value)
 
 
+@pytest.mark.tier("root")
+@pytest.mark.parametrize("whose", ["own", "own/runc", "own/runc/alias"])
+def test_other_owner_of_folder(machine: Machine, inside: Holder, whose: str) -> None:
+    """Another user's folder or link gives no other id to what root has written."""
+    real = machine.state(inside.pid, "run/runc/web").parent
+    folder = machine.own_run / "runc"
+    folder.mkdir()
+    (folder / "alias").symlink_to(real)
+    assert found("alias") == inside.pid
+    os.chown(machine.run.parent / whose, 65534, 65534, follow_symlinks=False)
+    with pytest.raises(NamespaceGoneError, match="could not be read") as caught:
+        found("alias")
+    assert str(folder) in str(caught.value)
+    assert found("web") == inside.pid
+
+
+@pytest.mark.tier("root")
+@pytest.mark.parametrize("whose", ["home", "home/.local", "home/.local/share/docker"])
+def test_other_owner_of_names(machine: Machine, whose: str) -> None:
+    """Nor does it give a name to another container."""
+    real = machine.docker(ID, "web").parent
+    folder = machine.home / ".local/share/docker/containers"
+    folder.mkdir(parents=True)
+    (folder / OTHER).symlink_to(real)
+    assert Known().names() == {ID: "web", OTHER: "web"}
+    os.chown(machine.run.parent / whose, 65534, 65534)
+    known = Known()
+    assert known.names() == {ID: "web"}
+    assert known.unreadable == (str(folder),)
+
+
+@pytest.mark.parametrize("base", ["", "/", "//", "nowhere", "."])
+def test_odd_base(
+    machine: Machine, inside: Holder, monkeypatch: pytest.MonkeyPatch, base: str
+) -> None:
+    """Wherever the environment says that files are, those of root are read."""
+    machine.state(inside.pid, "run/runc/web")
+    for name in ("XDG_RUNTIME_DIR", "XDG_DATA_HOME", "HOME"):
+        monkeypatch.setenv(name, base)
+    assert found("web") == inside.pid
+
+
 @pytest.mark.tier("plain")
 def test_unreadable(machine: Machine, inside: Holder) -> None:
     """What may not be read is left out, and named if nothing is found."""

@@ -1,6 +1,8 @@
 """Containers by id and name: opened, or not; and told by their cgroups."""
 
+import ctypes
 import os
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -8,7 +10,8 @@ import pytest
 from containers import runc
 from engine_files import ID, OTHER, Machine, cgroup, found, inside, machine
 from holding import Holder, holder
-from support import identity, run_python
+from support import TIER, identity, in_child, run_python
+from targets import PR_SET_DUMPABLE
 
 from pynamespaces import (
     Namespace,
@@ -117,10 +120,18 @@ def test_ended_meanwhile(
         found(ID)
 
 
+@pytest.fixture
+def contained() -> Iterator[Holder]:
+    """A process in a mount namespace of its own, as those of containers are."""
+    with holder("mnt") as made:
+        yield made
+
+
 @ROOT
-def test_by_cgroup(machine: Machine, inside: Holder) -> None:
+def test_by_cgroup(machine: Machine, contained: Holder) -> None:
     """Without a state it is the oldest process in the cgroup of the container."""
-    with holder() as younger, cgroup(f"docker-{ID}.scope") as group:
+    inside = contained
+    with holder("mnt") as younger, cgroup(f"docker-{ID}.scope") as group:
         for each in (younger, inside):
             (group / "cgroup.procs").write_text(str(each.pid))
         assert found(ID) == found(ID[:12]) == inside.pid
@@ -128,18 +139,19 @@ def test_by_cgroup(machine: Machine, inside: Holder) -> None:
         with closing(Namespace.from_container("web", "uts")) as uts:
             assert identity(uts.fileno()) == identity(f"/proc/{inside.pid}/ns/uts")
         # Those whose parent is inside as well are not first.
-        (group / "cgroup.procs").write_text(str(os.getpid()))
-        assert found(ID) == os.getpid()
-        (group.parent / "cgroup.procs").write_text(str(os.getpid()))
+        parent = int(_proc.stat_fields(inside.pid)[1])
+        (group / "cgroup.procs").write_text(str(parent))
+        assert found(ID) == parent
     with pytest.raises(NamespaceGoneError, match="'web' is not running"):
         found("web")
 
 
 @ROOT
-def test_forged_cgroup(machine: Machine, inside: Holder) -> None:
+def test_two_cgroups(machine: Machine, contained: Holder) -> None:
     """If two cgroups are called after a container, it is not said which is."""
+    inside = contained
     with (
-        holder() as forged,
+        holder("mnt") as forged,
         cgroup(f"docker-{ID}.scope") as group,
         cgroup(f"libpod-{ID}.scope") as other,
     ):
@@ -155,7 +167,7 @@ def test_forged_cgroup(machine: Machine, inside: Holder) -> None:
 
 @ROOT
 def test_moved_away(
-    machine: Machine, inside: Holder, monkeypatch: pytest.MonkeyPatch
+    machine: Machine, contained: Holder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A process that has left the container before it is held is not opened."""
     real = reach.pin_process
@@ -165,10 +177,95 @@ def test_moved_away(
             (group.parent / "cgroup.procs").write_text(str(pid))
             return real(pid)
 
-        (group / "cgroup.procs").write_text(str(inside.pid))
+        (group / "cgroup.procs").write_text(str(contained.pid))
         monkeypatch.setattr(reach, "pin_process", leave)
         with pytest.raises(NamespaceGoneError, match="just ended"):
             found(ID)
+
+
+FORGED = [f"docker-{ID}.scope", f"lxc.payload.{ID}"]
+
+
+@ROOT
+@pytest.mark.parametrize("name", FORGED)
+def test_at_home(machine: Machine, inside: Holder, name: str) -> None:
+    """What is in the caller's mount namespace is in no container."""
+    machine.docker(ID, "web")
+    with cgroup(name) as group:
+        (group / "cgroup.procs").write_text(str(inside.pid))
+        for wanted in (ID, ID[:9], "web"):
+            with pytest.raises(NamespaceGoneError, match="not believed") as caught:
+                found(wanted)
+            assert f"process {inside.pid} in" in str(caught.value)
+            assert "caller's mount namespace" in str(caught.value)
+        # But root's word is taken for it.
+        machine.state(inside.pid, f"run/runc/{ID}")
+        assert found("web") == inside.pid
+
+
+@ROOT
+@pytest.mark.parametrize("name", FORGED)
+def test_of_another_user(machine: Machine, contained: Holder, name: str) -> None:
+    """A cgroup of another user is not believed, and does not stand in the way."""
+    machine.docker(ID, "web")
+    with cgroup(name) as group, cgroup(f"libpod-{ID}.scope") as right:
+        (group / "cgroup.procs").write_text(str(contained.pid))
+        assert found("web") == contained.pid
+        os.chown(group, 65534, 65534)
+        for wanted in (ID, ID[:9], "web"):
+            with pytest.raises(NamespaceGoneError, match="of user 65534") as caught:
+                found(wanted)
+            assert f"/{name}'" in str(caught.value)
+        with holder("mnt") as real:
+            (right / "cgroup.procs").write_text(str(real.pid))
+            assert found("web") == real.pid
+            assert in_child(lambda: as_user(65533, ID)) == real.pid
+            # That user believes root as well as itself.
+            with pytest.raises(ValueError, match="several"):
+                in_child(lambda: as_user(65534, ID))
+
+
+def as_user(uid: int, wanted: str) -> int:
+    """Become a user, for good, and find a container."""
+    os.setresuid(uid, uid, uid)
+    ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 1)
+    return found(wanted)
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_unseen_cgroup(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, *, own: bool
+) -> None:
+    """Where it is not seen whose a cgroup is, only an own process is taken."""
+    with holder("user", "mnt") as other:
+        pid = other.pid if own else 1
+        forged = b"0::/pyns-nowhere/docker-%s.scope\n" % ID.encode()
+        texts = {pid: forged}
+        monkeypatch.setattr(_proc, "cgroup", lambda pid: texts.get(pid, b"0::/\n"))
+        if own and TIER == "plain":
+            assert found(ID) == other.pid
+            return
+        with pytest.raises(NamespaceGoneError, match="not believed: ") as caught:
+            found(ID)
+        assert "pyns-nowhere" in str(caught.value)
+
+
+@ROOT
+def test_files_come_first(machine: Machine, inside: Holder, contained: Holder) -> None:
+    """A cgroup of any name takes nothing from a container that a state tells of."""
+    machine.state(inside.pid, f"run/runc/{ID}")
+    machine.docker(ID, "web")
+    with cgroup("lxc.payload.web") as group:
+        (group / "cgroup.procs").write_text(str(contained.pid))
+        assert found("web") == inside.pid
+    with cgroup(f"docker-{OTHER}.scope") as group:
+        (group / "cgroup.procs").write_text(str(contained.pid))
+        assert found("2403") == inside.pid
+        assert found(OTHER) == contained.pid
+        # It is another matter where files tell of both.
+        machine.docker(OTHER, "db")
+        with pytest.raises(ValueError, match="several"):
+            found("2403")
 
 
 @pytest.mark.tier("plain")

@@ -35,7 +35,7 @@ def test_process(type: NamespaceType) -> None:
     """A process keeps what it is in, and is there once."""
     if type in (NamespaceType.PID, NamespaceType.TIME):
         owner = ("user",) if TIER == "plain" else ()
-        with holder(*owner, type) as made_there:  # type: ignore[arg-type]
+        with holder(*owner, type) as made_there:
             pid = made_there.pid
             record = known(scan(), f"/proc/{pid}/ns/{type}")
             assert record.processes == (pid,)

@@ -230,7 +230,7 @@ def field(path: str, name: str) -> list[str]:
     """Return the words of a field of a status."""
     with open(path) as file:
         lines = [line.split(":", 1) for line in file]
-    return dict(lines)[name].split()  # type: ignore[arg-type]
+    return dict(lines)[name].split()
 
 
 def test_leader() -> None:

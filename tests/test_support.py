@@ -242,6 +242,7 @@ GENERAL: dict[str, Callable[[], object]] = {
     ),
     "ids": lambda: lowlevel.ns_get_id(Namespace.current("uts")),
     "handles": lambda: lowlevel.name_to_handle_at(Namespace.current("uts")),
+    "listns": lowlevel.listns,
     "cgroup": _cgroup,
     "id_map": lambda: Namespace.new("user", uid_map=IdMap.current()),
     "subids": _subids,

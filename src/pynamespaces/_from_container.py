@@ -64,8 +64,14 @@ class ContainerOpeners(Openers):
 
         No daemon is asked. Known are the containers of Docker, podman, containerd,
         cri-o, systemd-nspawn and LXC by the cgroups of their processes, and those of
-        runc and crun by the state that these keep. What the cgroups are called is no
-        proof, as users may call theirs like a container. No thread is moved.
+        runc and crun by the state that these keep. No thread is moved.
+
+        Trusted are root, and the caller: their files, and else their cgroups, as
+        anybody may call a cgroup like a container. Files count for more. A process that
+        only a cgroup tells of is not taken if it is in the caller's mount namespace;
+        nor with power, if no mount of cgroups shows whose that one is. What runs as
+        root's uid without a user namespace of its own, is root here, also if that is in
+        a container.
 
         Args:
             id_or_name: The id, or the beginning of just one; or a name. A name is known
@@ -76,7 +82,8 @@ class ContainerOpeners(Openers):
 
         Raises:
             NamespaceGoneError: There is no such container, or it is not running. The
-                message says which files could not be read.
+                message says which files could not be read, and which cgroups are not
+                believed.
 
             NoSuchProcessError: It has ended meanwhile.
 

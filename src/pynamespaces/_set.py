@@ -103,7 +103,11 @@ class NamespaceSet(Caller, Mapping[NamespaceType, Namespace]):
 
     @classmethod
     def from_container(cls, id_or_name: str, *types: TypeLike) -> Self:
-        """Open namespaces of a container, as `Namespace.from_container` opens one."""
+        """
+        Open namespaces of a container, as `Namespace.from_container` opens one.
+
+        Root and the caller are trusted to say which it is, and nobody else.
+        """
         wanted = parse_types(types)
         return cls._from_own_pidfd(_core.inits.open_init(id_or_name), wanted)
 

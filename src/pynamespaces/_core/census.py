@@ -11,8 +11,7 @@ import struct
 from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Final, NamedTuple, TypeAlias
 
-from .. import _proc
-from .._lib import Tally, lib, new_census, read_rows
+from .._lib import Tally, lib, new_buffer, new_census, read_buffer, read_rows
 from .._refusals import from_errno
 from .._types import NamespaceType
 from ..lowlevel._arguments import check
@@ -36,6 +35,8 @@ _CHILDREN: Final = (NamespaceType.PID, NamespaceType.TIME)
 
 # How long Python's handlers of signals may have to wait, in milliseconds.
 _PAUSE: Final = 100
+
+_CGROUPS: Final = 16384
 
 # What pyns_census_wait answers.
 _PART: Final = 1
@@ -177,8 +178,9 @@ def _want(wish: Wish, known: engines.Known) -> int:
 
 
 def _is_in_container(known: engines.Known) -> bool:
-    text = _proc.cgroup("self")
-    return text is not None and known.of_cgroup(text) is not None
+    room = new_buffer(_CGROUPS)
+    size = lib.pyns_own_cgroups(room, _CGROUPS)
+    return size > 0 and known.of_cgroup(read_buffer(room, size)) is not None
 
 
 def _part(tally: Tally) -> Part:

@@ -87,19 +87,24 @@ _ANY: Final = re.compile(
 _ESCAPED: Final = re.compile(rb"\\x([0-9a-f]{2})")
 
 
-def paths_of(text: bytes) -> list[bytes]:
+def hierarchies_of(text: bytes) -> list[tuple[bytes, bytes]]:
     """
-    Return each path in a process's ``cgroup`` file once.
+    Return the controllers of each hierarchy, and the path, of a ``cgroup`` file.
 
     The kernel allows no newline in the name of a cgroup, and escapes nothing.
     """
-    found: dict[bytes, None] = {}
+    found = []
     for line in text.split(b"\n"):
         # A hierarchy, its controllers, and where the process is in it.
-        _, _, path = line.partition(b":")[2].partition(b":")
+        controllers, _, path = line.partition(b":")[2].partition(b":")
         if path:
-            found[path.removesuffix(b" (deleted)")] = None
-    return list(found)
+            found.append((controllers, path.removesuffix(b" (deleted)")))
+    return found
+
+
+def paths_of(text: bytes) -> list[bytes]:
+    """Return each path in a process's ``cgroup`` file once."""
+    return list(dict.fromkeys(path for _, path in hierarchies_of(text)))
 
 
 def told(text: bytes) -> Told | None:

@@ -2,8 +2,8 @@
 What container engines leave in files: who is which, without asking a daemon.
 
 The files are read as somebody else's, since they may be anything by the time that they
-are: only regular ones, of root or the caller, up to a size. What may not be read is
-left out, and named.
+are: only regular ones, of root or the caller, up to a size, in folders of the same, as
+these say what container a file is of. What may not be read is left out, and named.
 """
 
 import json
@@ -51,16 +51,31 @@ class Files:
 
     def __init__(self) -> None:
         self.unreadable: list[str] = []
+        self._believed: dict[str, bool] = {}
 
     def names(self, folder: str) -> list[str]:
         """Return what is in a folder."""
         try:
-            return sorted(os.listdir(folder))
+            if self._believes(folder):
+                return sorted(os.listdir(folder))
         except (FileNotFoundError, NotADirectoryError):
             return []
         except OSError:
-            self.unreadable.append(folder)
-            return []
+            pass
+        self.unreadable.append(folder)
+        return []
+
+    def _believes(self, folder: str) -> bool:
+        """Return whether a folder is root's or the caller's, and all that it is in."""
+        found = self._believed.get(folder)
+        if found is None:
+            # A link of another user's leads where that one says, be it to root's.
+            found = _is_ours(os.lstat(folder)) and _is_ours(os.stat(folder))
+            above = os.path.dirname(folder)
+            if found and folder not in _tops() and above not in ("", folder):
+                found = self._believes(above)
+            self._believed[folder] = found
+        return found
 
     def load(self, path: str) -> object:
         """Return what a file of JSON says, or None."""
@@ -74,13 +89,15 @@ class Files:
             return None
 
     def _read(self, path: str) -> bytes | None:
+        if not self._believes(os.path.dirname(path)):
+            raise PermissionError
         # A FIFO would be waited for, and a link lead anywhere.
         flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
         fd = os.open(path, flags)
         try:
             facts = os.fstat(fd)
             # Another user's would say of any process that it is a container's.
-            if S_ISREG(facts.st_mode) and facts.st_uid in (0, os.geteuid()):
+            if S_ISREG(facts.st_mode) and _is_ours(facts):
                 with open(fd, "rb", closefd=False) as file:
                     data = file.read(LIMIT + 1)
                 if len(data) <= LIMIT:
@@ -89,6 +106,10 @@ class Files:
             os.close(fd)
         self.unreadable.append(path)
         return None
+
+
+def _is_ours(facts: os.stat_result) -> bool:
+    return facts.st_uid in (0, os.geteuid())
 
 
 def _get(found: object, key: str) -> object:
@@ -112,6 +133,12 @@ def _own_data() -> str | None:
     """Return where what an ordinary user runs has its images and containers."""
     home = os.environ.get("HOME")
     return os.environ.get("XDG_DATA_HOME") or (home and f"{home}/.local/share")
+
+
+def _tops() -> tuple[str | None, ...]:
+    """Return where all that is read begins; nobody asks what these are in."""
+    home = os.environ.get("XDG_DATA_HOME") or os.environ.get("HOME")
+    return RUN, LIB, _own_run(), home
 
 
 def read_states(files: Files) -> Iterator[State]:

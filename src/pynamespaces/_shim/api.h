@@ -336,6 +336,7 @@ int pyns_dismiss(struct pyns_inhabitant *inhabitant);
 /* procfs.c */
 int pyns_open_own_proc(void);
 int pyns_open_in_proc(int folder, const char *name, int flags);
+int pyns_own_cgroups(unsigned char *text, int size);
 
 /* elsewhere.c: acting in a namespace, by a helper task */
 int pyns_socket_in(int netns, int family, int type, int protocol, int *fd);

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 import click
 
 from .. import Namespace, NamespaceSet, errors, unshare, unshared
-from .._core import maps
+from .._core import interpreters, maps
 from . import demo_target, output
 from .demo_target import TYPES
 
@@ -38,6 +38,11 @@ Exit status:
   1  it could not be shown
 """
 
+_TARGET: Final = (
+    # It would look for modules in the working directory, which may be anybody's.
+    "import sys; sys.path[:] = sys.argv[1:]; "
+    f"from {demo_target.__name__} import main; main()"
+)
 _SAMPLES: Final = 50
 _ROUNDS: Final = 100
 
@@ -77,10 +82,9 @@ def _gain_power() -> str:
 @contextmanager
 def _target() -> Iterator[int]:
     """Run the target, and give its pid."""
-    code = f"from {demo_target.__name__} import main; main()"
-    command = [sys.executable, "-c", code]
+    words = interpreters.command(_TARGET, *sys.path)
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
+    with subprocess.Popen(words, stdin=pipe, stdout=pipe, text=True) as process:
         assert process.stdout is not None
         if process.stdout.readline() != "ready\n":
             raise click.ClickException("the target did not start")

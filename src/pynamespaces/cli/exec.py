@@ -6,7 +6,8 @@ from typing import Final
 
 import click
 
-from .. import MountNamespace, NamespaceSet
+from .. import MountNamespace, NamespaceSet, NamespaceType
+from .failures import Failure
 from .opening import opened
 from .programs import (
     STATUSES,
@@ -22,11 +23,14 @@ _HELP: Final = f"""
 Start a program in the namespaces of a target.
 
 It is in those namespaces of TARGET that differ from the caller's, or in those of the
-types given. Without CMD, it is your shell ($SHELL, or /bin/sh where that is not there).
+types given; if none differs, it is not started. Without CMD, it is your shell ($SHELL,
+or /bin/sh where that is not there).
 
 In another mount namespace CMD starts in its root directory, and it is looked for
 inside, in the PATH of this command; the environment stays as it is. In another user
-namespace that maps 0, CMD is root there.
+namespace that maps 0, CMD is root there. In either, and with --pty, it has only the
+descriptors 0, 1 and 2, unless --keep-fds says otherwise: an open directory of the host
+would be a way out of a container.
 
 \b
 Privileges:
@@ -41,6 +45,8 @@ Examples:
   pynamespaces exec container:web --user nobody --cwd /tmp -- sh -c 'id; pwd'
   pynamespaces exec /run/netns/blue -- ss -tln
 """
+
+_NOTHING: Final = "there is nothing to enter: start the program without this command"
 
 
 @click.command(cls=ProgramCommand, help=_HELP)
@@ -57,12 +63,22 @@ def command(
     group: str | None,
     cwd: str | None,
     pty: bool,
+    keep_fds: bool,
     words: tuple[str, ...],
 ) -> int:
     """Start it and wait for it."""
     with opened(target, types) as namespaces:
-        surroundings = Surroundings(user, group, cwd, pty)
-        return finish(words, surroundings, _other_mnt(namespaces), join=namespaces)
+        if all(member._is_where_children_are() for member in namespaces.values()):
+            named = f" ({', '.join(types)})" if types else ""
+            raise Failure(f"{target}{named} is where you are", _NOTHING)
+        surroundings = Surroundings(user, group, cwd, pty, keep_fds)
+        return finish(
+            words,
+            surroundings,
+            _other_mnt(namespaces),
+            join=namespaces,
+            close_fds=_is_foreign(namespaces),
+        )
 
 
 def _other_mnt(namespaces: NamespaceSet) -> MountNamespace | None:
@@ -70,3 +86,12 @@ def _other_mnt(namespaces: NamespaceSet) -> MountNamespace | None:
     if isinstance(found, MountNamespace) and not found.is_current():
         return found
     return None
+
+
+def _is_foreign(namespaces: NamespaceSet) -> bool:
+    """Return whether who is in there may be somebody else, or see other files."""
+    return any(
+        not namespace.is_current()
+        for type, namespace in namespaces.items()
+        if type in (NamespaceType.MNT, NamespaceType.USER)
+    )

@@ -29,6 +29,8 @@ class Failure(click.ClickException):
 
 def told(work: Callable[[], object]) -> int:
     """Do the work of a command; return its exit status, failures being told."""
+    if sys.stdout is None:
+        sys.stdout = output.Closed()
     try:
         status = _status_of(work)
         output.flush()
@@ -45,6 +47,7 @@ def told(work: Callable[[], object]) -> int:
 
 
 def _status_of(work: Callable[[], object]) -> int:
+    stdout = sys.stdout
     try:
         result = work()
     except click.Abort:
@@ -60,6 +63,20 @@ def _status_of(work: Callable[[], object]) -> int:
     except (NamespaceError, OSError) as error:
         _tell(message_of(error), getattr(error, "hint", None))
         return 1
+    except (ValueError, OverflowError) as error:
+        # Something that nobody has thought of: who develops wants to see where.
+        if sys.flags.dev_mode:
+            raise
+        name = type(error).__name__
+        _tell(f"{name}: {error}", "PYTHONDEVMODE=1 shows where this is from")
+        return 1
+    except SystemExit:
+        # By click: after completing, or because nobody reads its help; then it has
+        # replaced the stream.
+        if sys.stdout is stdout:
+            raise
+        sys.stdout = stdout
+        raise output.ReaderGoneError from None
     # Commands return nothing, or the status of a program.
     return result if isinstance(result, int) else 0
 
@@ -78,8 +95,8 @@ def _tell(message: str, hint: str | None = None) -> None:
 
 def _drop_output() -> None:
     """Have what is still to be written go nowhere, in silence."""
-    if sys.stdout is not None:
-        with suppress(OSError):
-            null = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
-            os.dup2(null, sys.stdout.fileno())
-            os.close(null)
+    with suppress(OSError):
+        fd = sys.stdout.fileno()
+        null = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+        os.dup2(null, fd)
+        os.close(null)

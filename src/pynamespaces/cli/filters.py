@@ -12,9 +12,8 @@ from click.shell_completion import CompletionItem
 from .. import NamespaceType
 from .._types import override
 from ..inventory import Inventory, NamespaceRecord, ProcessRecord
-from ..lowlevel._arguments import INT_MAX
 from .failures import Failure
-from .targets import TARGET, Types
+from .targets import TARGET, Types, parse_pid
 
 if TYPE_CHECKING:
     _IntBase = click.ParamType[int, "str | int"]
@@ -113,9 +112,10 @@ class _PidParam(_IntBase):
     ) -> int:
         if isinstance(value, int):
             return value
-        if not (value.isascii() and value.isdecimal() and 1 <= int(value) <= INT_MAX):
-            self.fail(f"{value!r} is no pid: they go from 1 to {INT_MAX}", param, ctx)
-        return int(value)
+        try:
+            return parse_pid(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
     @override
     def shell_complete(

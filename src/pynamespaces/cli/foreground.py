@@ -31,7 +31,15 @@ _FAST: Final = 0.01
 _SOON: Final = 1.0
 
 
-def finish(start: Callable[[], _Program]) -> int:
+def stop() -> None:
+    """Stop this process, until somebody continues it."""
+    # Not SIGSTOP: where no shell could continue it, the kernel ignores this one.
+    os.kill(os.getpid(), Signals.SIGTSTP)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {Signals.SIGTSTP})
+    signal.pthread_sigmask(signal.SIG_BLOCK, {Signals.SIGTSTP})
+
+
+def finish(start: Callable[[], _Program], stop: Callable[[], None] = stop) -> int:
     """
     Start a program, and wait for it as a shell that has nothing else to do.
 
@@ -39,6 +47,11 @@ def finish(start: Callable[[], _Program]) -> int:
     process group reaches the program anyway. When it stops, so does this process, for
     a shell to see it; when this process is continued, so is the program. Of a terminal
     that it leaves behind unusable, modes and process group are as before.
+
+    Args:
+        start: What starts the program.
+
+        stop: What is done when it has stopped.
 
     Returns:
         Its exit status, or 128 and the number of the signal that killed it.
@@ -48,7 +61,7 @@ def finish(start: Callable[[], _Program]) -> int:
     """
     with controlling_terminal() as terminal, _signals_held() as held:
         program = start()
-        status = _Wait(program, terminal).finish(held())
+        status = _Wait(program, terminal, stop).finish(held())
         if terminal is not None:
             terminal.take_back(restore=status < 0)
     return status if status >= 0 else 128 - status
@@ -57,8 +70,12 @@ def finish(start: Callable[[], _Program]) -> int:
 class _Wait:
     """The wait for one program."""
 
-    def __init__(self, program: _Program, terminal: Terminal | None) -> None:
+    def __init__(
+        self, program: _Program, terminal: Terminal | None, stop: Callable[[], None]
+    ) -> None:
         self._program = program
+        self._stop = stop
+        self._was_stopped = False
         self._terminal = terminal
         child = program._child
         # Of its stops only its parent learns, which an init is and we are not.
@@ -91,6 +108,7 @@ class _Wait:
         if signo == Signals.SIGCONT:
             if self._terminal is not None:
                 self._terminal.give_back()
+            self._was_stopped = False
             self._send(signo)
         elif signo in _FOR_THE_PROGRAM:
             # A terminal's keys are for the whole process group, of which the program
@@ -111,12 +129,12 @@ class _Wait:
             return
         if self._terminal is not None:
             self._terminal.note_stopped(self._pid() or 0)
-        # Not SIGSTOP: where no shell could continue it, the kernel ignores this one.
-        os.kill(os.getpid(), Signals.SIGTSTP)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {Signals.SIGTSTP})
-        signal.pthread_sigmask(signal.SIG_BLOCK, {Signals.SIGTSTP})
+        # Or else somebody was faster.
+        if Signals.SIGCONT not in signal.sigpending():
+            self._stop()
 
     def _has_stopped(self) -> bool:
+        """Return whether it has stopped since it was last asked."""
         if self._hidden is None:
             with suppress(ChildProcessError):
                 flags = os.WSTOPPED | os.WNOHANG
@@ -125,7 +143,9 @@ class _Wait:
         pid = self._pid()
         if self._terminal is None or pid is None:
             return False
-        return _proc.stat_fields(pid)[:1] == [b"T"]
+        was_stopped = self._was_stopped
+        self._was_stopped = _proc.stat_fields(pid)[:1] == [b"T"]
+        return self._was_stopped and not was_stopped
 
     def _pid(self) -> int | None:
         """Return the program's id, unless it has ended."""

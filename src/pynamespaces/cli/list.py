@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 import click
@@ -51,6 +52,15 @@ Exit status:
 _FILE: Final = click.Path(dir_okay=False, allow_dash=True)
 
 
+def _seconds(
+    context: click.Context, parameter: click.Parameter, given: float | None
+) -> float | None:
+    """Refuse what is no number, which is in every range."""
+    if given is not None and math.isnan(given):
+        raise click.BadParameter("nan is no number of seconds", context, parameter)
+    return given
+
+
 @click.command(help=_HELP)
 @types_option("-t", "--type", "types", help="Only these types: a,b,c; repeatable.")
 @click.option(
@@ -81,6 +91,7 @@ _FILE: Final = click.Path(dir_okay=False, allow_dash=True)
 @click.option(
     *("-n", "--interval"),
     type=click.FloatRange(0.1, 86400),
+    callback=_seconds,
     metavar="SECONDS",
     help=f"How often --watch looks; every {_INTERVAL:g} if not given.",
 )

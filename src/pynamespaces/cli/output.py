@@ -8,8 +8,10 @@ colours; elsewhere they are whole and plain.
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import re
 import shutil
 import sys
 import textwrap
@@ -22,6 +24,7 @@ from rich.color import ColorSystem
 from rich.console import Console
 from rich.style import Style
 
+from .._types import override
 from ..inventory._visible import visible
 
 Line: TypeAlias = Sequence[tuple[str, str]]
@@ -34,6 +37,7 @@ BY_ANSWER: Final = "by answer"
 """The style of a column of "yes" and "no"."""
 
 _ANSWERS: Final = {"yes": "green", "no": "bold red"}
+_SIZES: Final = ("COLUMNS", "LINES")
 _PLAIN: Final = Style.null()
 _GAP: Final = "  "
 _NARROWEST: Final = 8
@@ -46,6 +50,16 @@ class OutputError(Exception):
 
 class ReaderGoneError(OutputError):
     """Nobody reads standard output any more."""
+
+
+class Closed(io.TextIOBase):
+    """What stands for a standard output that is closed: to write to it fails."""
+
+    @override
+    def write(self, s: str, /) -> int:
+        """Fail."""
+        del s
+        raise OutputError("standard output is closed")
 
 
 class Column(NamedTuple):
@@ -62,7 +76,7 @@ class Column(NamedTuple):
 
 def on_terminal() -> bool:
     """Return whether standard output is a terminal."""
-    return sys.stdout is not None and sys.stdout.isatty()
+    return sys.stdout.isatty()
 
 
 def has_unicode() -> bool:
@@ -79,7 +93,17 @@ def console(*, stderr: bool = False) -> Console:
         markup=False,
         emoji=False,
         highlight=False,
+        _environ=_environment(),
     )
+
+
+def _environment() -> dict[str, str]:
+    """Return the environment, without sizes that rich cannot read, as COLUMNS=²."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name not in _SIZES or re.fullmatch(r"\d{1,5}", value, re.ASCII)
+    }
 
 
 def write(text: str) -> None:
@@ -89,8 +113,6 @@ def write(text: str) -> None:
     Raises:
         OutputError: It cannot be written to.
     """
-    if sys.stdout is None:
-        raise OutputError("standard output is closed")
     try:
         # Text that is not UTF-8 would end a program that prints in another encoding.
         encoding = sys.stdout.encoding or "utf-8"
@@ -108,8 +130,6 @@ def flush() -> None:
     Raises:
         OutputError: It could not be.
     """
-    if sys.stdout is None:
-        return
     try:
         sys.stdout.flush()
     except BrokenPipeError:

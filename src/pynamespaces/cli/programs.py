@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 import click
@@ -92,11 +92,17 @@ class Surroundings(NamedTuple):
     group: str | None
     cwd: str | None
     pty: bool
+    keep_fds: bool
 
 
 def surroundings_options(command: FC) -> FC:
     """Add the options that become `Surroundings`; the command gets each by its name."""
     for option in (
+        click.option(
+            "--keep-fds",
+            is_flag=True,
+            help="Leave CMD the descriptors above 2 that this command was given.",
+        ),
         click.option("--pty", is_flag=True, help="Give CMD a terminal of its own."),
         click.option(
             *("-C", "--cwd"), metavar="DIR", help="Start CMD in this directory, inside."
@@ -129,13 +135,16 @@ def finish(
 
         mnt: Whose files tell users and groups, if not the caller's.
 
-        options: In which namespaces: as of `Popen`.
+        options: In which namespaces, and whether descriptors are closed: as of
+            `Popen`.
 
     Raises:
         Failure: It has not begun.
     """
-    # What the caller has opened for it, as "<(...)" does, stays open.
-    options["close_fds"] = False
+    # What the caller has opened for it, as "<(...)" does, stays open where it is
+    # trusted. Elsewhere a directory of the host would be a way out to that.
+    is_trusted = not (surroundings.pty or options.get("close_fds", False))
+    options["close_fds"] = not (is_trusted or surroundings.keep_fds)
     options["die_with_parent"] = True
     options["cwd"] = surroundings.cwd
     if surroundings.user is not None or surroundings.group is not None:
@@ -144,15 +153,15 @@ def finish(
         if os.getgroups():
             options["extra_groups"] = []
 
-    def work() -> int:
+    def work(stop: Callable[[], None]) -> int:
         try:
-            return foreground.finish(lambda: _started(words, options))
+            return foreground.finish(lambda: _started(words, options), stop)
         except SpawnError as error:
             raise _not_started(error) from None
         except ValueError as error:
             raise click.UsageError(str(error)) from None
 
-    return relay.finish(work) if surroundings.pty else work()
+    return relay.finish(work) if surroundings.pty else work(foreground.stop)
 
 
 def _started(words: Sequence[str], options: Options) -> Popen[bytes]:

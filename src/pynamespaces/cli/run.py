@@ -27,6 +27,9 @@ Of a fresh net namespace, lo is up. In a fresh pid namespace CMD has an init abo
 which reaps, and ends with CMD as does all that CMD has started; where mnt is fresh
 too, /proc is that of the namespace. Of a fresh mnt namespace, no mounts reach others.
 
+CMD has the descriptors that this command was given; with --pty only 0, 1 and 2, unless
+--keep-fds says otherwise.
+
 \b
 Users of a fresh user namespace, by --map:
   root     you are root in there, and there is nobody else (the default)
@@ -94,6 +97,7 @@ def command(
     group: str | None,
     cwd: str | None,
     pty: bool,
+    keep_fds: bool,
     words: tuple[str, ...],
 ) -> int:
     """Start it and wait for it."""
@@ -107,7 +111,7 @@ def command(
     map = None if map_name is None else _MAPS[map_name]()
     return finish(
         words,
-        Surroundings(user, group, cwd, pty),
+        Surroundings(user, group, cwd, pty, keep_fds),
         None,
         new=sorted(wanted),
         uid_map=map,

@@ -35,6 +35,7 @@ Types: TypeAlias = tuple[NamespaceType, ...]
 _NETNS: Final = "netns:"
 _CONTAINER: Final = "container:"
 _LINK: Final = re.compile(r"/proc/(\d+)(?:/task/(\d+))?/ns/\w+", re.ASCII)
+_PLAIN: Final = re.compile(r"[\w.@+-]+")
 _ALL: Final = ", ".join(NamespaceType)
 
 
@@ -65,9 +66,7 @@ def parse_target(text: str) -> Target:
     if not text or "\0" in text:
         raise ValueError("empty, or with a null byte")
     if text.isascii() and text.isdecimal():
-        if not 1 <= int(text) <= INT_MAX:
-            raise ValueError(f"{text} is no pid: they go from 1 to {INT_MAX}")
-        return Target(text, "pid", text)
+        return Target(text, "pid", str(parse_pid(text)))
     if text.startswith(_NETNS):
         name = text.removeprefix(_NETNS)
         registry.path_of(name)
@@ -78,6 +77,21 @@ def parse_target(text: str) -> Target:
             raise ValueError(f"{_CONTAINER} is followed by the container's id or name")
         return Target(text, "container", name)
     return Target(text, "path", text)
+
+
+def parse_pid(text: str) -> int:
+    """
+    Read a pid.
+
+    Raises:
+        ValueError: It can be none.
+    """
+    # Python refuses to read thousands of digits, and takes those of other scripts.
+    if re.fullmatch(r"0*\d{1,10}", text, re.ASCII):
+        number = int(text[-10:])
+        if 1 <= number <= INT_MAX:
+            return number
+    raise ValueError(f"{text!r} is no pid: they go from 1 to {INT_MAX}")
 
 
 def open_target(target: Target, types: Types = ()) -> NamespaceSet:
@@ -247,8 +261,14 @@ def _targets() -> Iterator[CompletionItem[str]]:
         yield CompletionItem(name, help=_called(name))
     with suppress(OSError):
         for name in registry.names():
-            if name.isprintable() and not set(name) & set(" :"):
+            if is_plain(name):
                 yield CompletionItem(_NETNS + name, help="network namespace")
+
+
+def is_plain(name: str) -> bool:
+    """Return whether a shell takes a name as it is, so that it can be completed."""
+    # A name may be "$(reboot)", and completing would put that on the line.
+    return _PLAIN.fullmatch(name) is not None
 
 
 def _called(pid: str) -> str | None:

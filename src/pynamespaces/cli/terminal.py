@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from typing import TypeAlias
 
-    _Modes: TypeAlias = "list[int | list[bytes | int]]"
+    Modes: TypeAlias = "list[int | list[bytes | int]]"
 
 
 class Terminal:
@@ -26,7 +26,7 @@ class Terminal:
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
-        self._modes: _Modes = termios.tcgetattr(fd)
+        self._modes: Modes = termios.tcgetattr(fd)
         self._was_ours = self._is_ours()
         self._taken: int | None = None
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import grp
 import pwd
-from contextlib import suppress
-from typing import Final
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 from .. import MountNamespace
+from ..errors import NamespaceError
+from ..process import _users
 from .failures import Failure
-
-_MOST: Final = 16 * 2**20
-_NOBODY: Final = 2**32 - 1
 
 
 def find(
@@ -28,9 +27,13 @@ def find(
         mnt: Whose ``/etc/passwd`` and ``/etc/group`` tell them, if not the caller's.
 
     Raises:
-        Failure: There is no such user or group.
+        Failure: There is no such user or group, or the files are not to be read.
     """
-    uid, own = (None, None) if user is None else _user(user, mnt)
+    uid = None if user is None else _number(user)
+    own = None
+    # Where both are numbers, no file is needed.
+    if user is not None and (uid is None or group is None):
+        uid, own = _user(user, uid, mnt)
     if group is not None:
         return uid, _group(group, mnt)
     if user is not None and own is None:
@@ -40,16 +43,18 @@ def find(
     return uid, own
 
 
-def _user(text: str, mnt: MountNamespace | None) -> tuple[int, int | None]:
-    number = _number(text)
+def _user(
+    text: str, number: int | None, mnt: MountNamespace | None
+) -> tuple[int, int | None]:
     if mnt is None:
         with suppress(KeyError):
             found = pwd.getpwnam(text) if number is None else pwd.getpwuid(number)
             return found.pw_uid, found.pw_gid
     else:
-        for name, uid, gid in _users_of(mnt):
-            if text == name or number == uid:
-                return uid, gid
+        with _read_in_there():
+            for entry in _users.users_of(mnt):
+                if text == entry.name or number == entry.id:
+                    return entry.id, entry.gid
     if number is None:
         raise Failure(f"there is no user {text!r} in there", "give a uid")
     return number, None
@@ -63,42 +68,28 @@ def _group(text: str, mnt: MountNamespace | None) -> int:
         with suppress(KeyError):
             return grp.getgrnam(text).gr_gid
     else:
-        for name, gid in _groups_of(mnt):
-            if text == name:
-                return gid
+        with _read_in_there():
+            for entry in _users.groups_of(mnt):
+                if text == entry.name:
+                    return entry.id
     raise Failure(f"there is no group {text!r} in there", "give a gid")
 
 
 def _number(text: str) -> int | None:
     if not (text.isascii() and text.isdecimal()):
         return None
-    if (number := int(text)) >= _NOBODY:
-        raise Failure(f"{text} is no id", f"ids go from 0 to {_NOBODY - 1}")
+    if (number := _users.parse_id(text)) is None:
+        raise Failure(f"{text} is no id", f"ids go from 0 to {_users.LAST_ID}")
     return number
 
 
-def _users_of(mnt: MountNamespace) -> list[tuple[str, int, int]]:
-    return [
-        (fields[0], int(fields[2]), int(fields[3]))
-        for fields in _entries(mnt, "/etc/passwd")
-        if fields[3:] and fields[2].isdecimal() and fields[3].isdecimal()
-    ]
-
-
-def _groups_of(mnt: MountNamespace) -> list[tuple[str, int]]:
-    return [
-        (fields[0], int(fields[2]))
-        for fields in _entries(mnt, "/etc/group")
-        if fields[2].isdecimal()
-    ]
-
-
-def _entries(mnt: MountNamespace, path: str) -> list[list[str]]:
-    """Read a file of there; who else may be known is told by code, which is not run."""
+@contextmanager
+def _read_in_there() -> Iterator[None]:
+    """Say of files that are not as they should be whose they are."""
     try:
-        fd = mnt.open(path)
-    except FileNotFoundError:
-        return []
-    with open(fd, encoding="utf-8", errors="surrogateescape") as file:
-        lines = file.read(_MOST).splitlines()
-    return [fields for line in lines if len(fields := line.split(":")) > 2]
+        yield
+    except NamespaceError:
+        raise
+    except OSError as error:
+        message = f"{error.filename} in there: {error.strerror}"
+        raise Failure(message, "give --user and --group as numbers") from None

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final, NoReturn
 
-from .. import _core, lowlevel
+from .. import _core, _proc, lowlevel
 from .._lib import lib
 from .._refusals import from_errno
 from ..errors import NamespaceError, SystemCallError
@@ -55,7 +55,7 @@ def be_fresh() -> NoReturn:
 def try_all(situation: Situation, tasks: Sequence[Task]) -> list[Outcome]:
     """Try all, one after the other, and say how each went."""
     # What a terminal sends to all is for the caller to handle, which ends this process.
-    for number in (signal.SIGINT, signal.SIGQUIT):
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP):
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     # Once, and not by each that enters a mount namespace.
@@ -86,9 +86,11 @@ def _tried(situation: Situation, task: Task, end: float) -> Outcome:
     status = _end(pid)
     if text:
         return Outcome(*json.loads(text))
-    if status is not None and os.WIFSIGNALED(status) and time.monotonic() < deadline:
+    if status is None or time.monotonic() > deadline:
+        return _unanswered("the kernel did not answer in time")
+    if os.WIFSIGNALED(status):
         return _killed(os.WTERMSIG(status))
-    return _unanswered("the kernel did not answer in time")
+    return _unanswered("who tried it ended without an answer")
 
 
 def _child(situation: Situation, task: Task) -> tuple[int, int]:
@@ -104,15 +106,11 @@ def _child(situation: Situation, task: Task) -> tuple[int, int]:
     if pid == 0:
         try:
             os.close(reader)
-            # So that all it starts can be ended with it.
-            os.setpgid(0, 0)
             _grounds.end_with(own)
             _answer(writer, situation, task)
         finally:
             os._exit(0)
     os.close(writer)
-    with suppress(ProcessLookupError, PermissionError):
-        os.setpgid(pid, pid)  # It does so too: whoever is first.
     return pid, reader
 
 
@@ -145,8 +143,7 @@ def _read_line(reader: int, deadline: float) -> bytes:
 def _end(pid: int) -> int | None:
     """End a child, and what it leaves; return the child's status."""
     found = None
-    with suppress(ProcessLookupError):
-        os.killpg(pid, signal.SIGKILL)
+    _kill([pid])
     deadline = time.monotonic() + _DYING
     # One that hangs in the kernel is left to it.
     while time.monotonic() < deadline:
@@ -157,8 +154,22 @@ def _end(pid: int) -> int | None:
         if ended == pid:
             found = status
         if ended == 0:
+            # What it has started are children of this process by now.
+            _kill(_children())
             time.sleep(_PAUSE)
     return found
+
+
+def _kill(pids: Sequence[int]) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def _children() -> list[int]:
+    """Return the children of this process, by the ids that they have for it."""
+    # In the /proc of a pid namespace further out they have others.
+    return _proc.child_ids() if _proc.nspids("self") == [os.getpid()] else []
 
 
 def _answer(writer: int, situation: Situation, task: Task) -> None:

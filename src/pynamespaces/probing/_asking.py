@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import pickle
 import subprocess
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final, cast
+from typing import Final
 
 from .. import _core, _proc, lowlevel
-from .._core import agents, interpreters, reach
-from .._core.threads import wait_until_alone
+from .._core import interpreters, reach
 from .._lib import lib
 from .._namespace import Namespace
 from .._types import NamespaceType
@@ -23,12 +23,9 @@ from ..errors import (
     SystemCallError,
 )
 from ..process import run
-from . import _answering
+from . import _answering, _copying
 from ._tasks import Pending, Situation, Task
 from .records import Outcome
-
-if TYPE_CHECKING:
-    from .._core.settle import Function
 
 _T = NamespaceType
 _PATIENCE: Final = 60
@@ -52,7 +49,7 @@ def outcomes_of(tasks: Sequence[Task]) -> list[Outcome]:
     _refuse_to_set_clocks()
     pending = _pending()
     dumpable = lib.pyns_prctl(_PR_GET_DUMPABLE, 0) == 1
-    if pending is None and wait_until_alone():
+    if pending is None and _copying.is_alone():
         situation = Situation(dumpable, pending, None)
         return _by_fork(situation, tasks)
     situation = Situation(dumpable, pending, _capabilities())
@@ -60,8 +57,7 @@ def outcomes_of(tasks: Sequence[Task]) -> list[Outcome]:
 
 
 def _by_fork(situation: Situation, tasks: Sequence[Task]) -> list[Outcome]:
-    function = cast("Function", _answering.try_all)
-    found = agents.call((), function, (situation, tasks), {})
+    found = _copying.call(functools.partial(_answering.try_all, situation, tasks))
     assert isinstance(found, list)
     return found
 

@@ -9,12 +9,12 @@ from typing import Final, TypeAlias, final
 
 from .. import _causes
 from .._core.outcomes import refusal
-from .._core.threads import wait_until_alone
 from .._lib import lib
 from .._namespace import Namespace
 from .._set import NamespaceSet
 from .._types import NamespaceType, TypeLike, override, parse_types
 from ..errors import NamespacePermissionError
+from . import _copying
 from ._answering import outcome_of
 from ._asking import outcomes_of
 from ._tasks import Task
@@ -50,7 +50,7 @@ class Explanation:
 
     @property
     def join(self) -> Outcome:
-        """Whether a program can be started in all at once, by ``run(..., join=...)``."""
+        """Whether a program can be started in all at once: ``run(..., join=...)``."""
         return self._join
 
     def __getitem__(self, type: TypeLike) -> Access:
@@ -199,7 +199,7 @@ def _asked(
     groups: Sequence[tuple[int, ...]], types: tuple[NamespaceType, ...]
 ) -> tuple[list[Outcome], list[Outcome]]:
     """Try to enter and to join each group of descriptors, the last of which is all."""
-    is_threaded = not wait_until_alone()
+    is_threaded = not _copying.is_alone()
     own_fs = is_threaded and not _causes.shares_fs()
     enter = [Task("enter given", None, fds, is_threaded, own_fs) for fds in groups]
     join = [Task("join given", None, fds) for fds in groups]

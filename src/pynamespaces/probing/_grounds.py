@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pickle
 import signal
@@ -12,6 +13,7 @@ from .. import lowlevel
 from .._core import reach, settle
 from .._lib import lib
 from .._namespace import Namespace
+from .._refusals import from_errno
 from .._set import NamespaceSet
 from .._types import NamespaceType
 from ..errors import NamespacePermissionError, SystemCallError
@@ -70,6 +72,8 @@ def _inhabited(user: Namespace | None) -> Namespace:
         said, fds, _, _ = socket.recv_fds(ours, _ROOM, 1)
     if not fds:
         os.waitpid(pid, 0)
+        if not said:  # It has been killed.
+            raise from_errno(errno.ECANCELED, "unshare", (_T.PID,))
         raise pickle.loads(said)
     return Namespace._adopt(fds[0])
 

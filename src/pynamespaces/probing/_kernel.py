@@ -15,9 +15,15 @@ from .._namespace import Namespace
 from .._refusals import from_errno
 from .._set import NamespaceSet
 from .._types import NamespaceType
-from ..errors import NamespacePermissionError, UnsupportedError
+from ..errors import NamespacePermissionError, SystemCallError, UnsupportedError
 from ..lowlevel._arguments import check
-from ._tries import start, start_with_user, try_to_mount
+from ._tries import (
+    hide_mounts,
+    mount_on_file,
+    start,
+    start_with_user,
+    try_to_mount,
+)
 
 if TYPE_CHECKING:
     from ._tasks import Subject
@@ -65,7 +71,7 @@ def pidfd_open(subject: Subject) -> None:
 
 def pidfd_namespaces(subject: Subject) -> None:
     subject.be_like_caller()
-    lowlevel.pidfd_get_mnt_namespace(os.pidfd_open(os.getpid()))
+    lowlevel.pidfd_get_mnt_namespace(lowlevel.pidfd_open(os.getpid()))
 
 
 def ids(subject: Subject) -> None:
@@ -116,13 +122,34 @@ def loopback(subject: Subject) -> None:
         NamespaceSet.new(_T.USER, _T.NET)
 
 
+def listns(subject: Subject) -> None:
+    subject.be_like_caller()
+    lowlevel.listns(lowlevel.CLONE_NEWUTS)
+
+
 def names(subject: Subject) -> None:
     subject.be_like_caller()
-    # A name is a mount on a file; a file without a name leaves no trace.
-    try_to_mount(Namespace.current(_T.NET))
+    fresh = Namespace.new(_T.NET, loopback=False)
     folder = registry.DIRECTORY
     if not os.path.isdir(folder):
         folder = os.path.dirname(folder)
+    _try_to_make_file(folder)
+    try_to_mount(fresh)
+    try:
+        hide_mounts()
+    except SystemCallError as error:
+        if error.syscall != "unshare":
+            raise
+        return  # A limit: what is mounted would be seen by others.
+    path = folder.encode()
+    check(lib.pyns_bind(path, path), "mount", (_T.NET,), folder)
+    check(lib.pyns_make_shared(path), "mount", (_T.NET,), folder)
+    # Not on a file without a name, where nothing can be mounted.
+    mount_on_file(fresh)
+
+
+def _try_to_make_file(folder: str) -> None:
+    """Make a file without a name, which leaves no trace."""
     try:
         os.open(folder, os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o600)
     except OSError as error:

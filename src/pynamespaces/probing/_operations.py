@@ -44,6 +44,7 @@ OF_KERNEL: Final = (
     Row("ids", "ids that are never given twice (NS_GET_ID)", _kernel.ids),
     Row("handles", "file handles of namespaces", _kernel.handles),
     Row("statmount", "statmount(2) and listmount(2)", _kernel.statmount),
+    Row("listns", "list all namespaces (listns(2))", _kernel.listns),
     Row("cgroup", "start a program in a cgroup (CLONE_INTO_CGROUP)", _kernel.cgroup),
     Row("id_map", "map one's own ids in a user namespace", _kernel.id_map),
     Row("subids", "map subordinate ids (newuidmap)", _kernel.subids),

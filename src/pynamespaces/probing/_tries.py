@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
 from .. import lowlevel
@@ -127,26 +126,44 @@ def join_given(subject: Subject) -> None:
 
 
 def pin(subject: Subject) -> None:
-    subject.be_like_caller()
     type = subject.type
+    # This takes calls that to pin does not, and a filter may kill who makes them.
+    can_hide = type is _T.MNT or _is_survived(hide_mounts)
+    subject.be_like_caller()
     namespace = Namespace.current(type)
     try_to_mount(namespace)
-    with suppress(OSError):
-        # On several CPUs, the kernel may take the older of two for the younger.
-        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    # From here on where nobody else sees it.
-    try:
-        lowlevel.unshare(lowlevel.CLONE_NEWNS)
-    except SystemCallError:
-        if type is _T.MNT:
-            raise
+    if not can_hide:
         return  # A limit, or a filter: what it takes, it has.
-    check(lib.pyns_make_private(), "mount", (_T.MNT,), "/")
+    hide_mounts()
     if type is _T.MNT:
         namespace = Namespace.new(type)
+    mount_on_file(namespace)
+
+
+def hide_mounts() -> None:
+    """Let nobody else see what is mounted from here on."""
+    lowlevel.unshare(lowlevel.CLONE_NEWNS)
+    check(lib.pyns_make_private(), "mount", (_T.MNT,), "/")
+
+
+def _is_survived(attempt: Callable[[], None]) -> bool:
+    """Return whether something works, for a child that may be killed for it."""
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            attempt()
+            status = 0
+        finally:
+            os._exit(status)
+    return os.waitpid(pid, 0)[1] == 0
+
+
+def mount_on_file(namespace: Namespace) -> None:
+    """Mount a namespace on a file, where nobody else sees it."""
     path = next(filter(os.path.isfile, _FILES))
     target = os.open(path, os.O_PATH | os.O_CLOEXEC)
-    check(lib.pyns_attach(namespace.fileno(), target), "move_mount", (type,))
+    check(lib.pyns_attach(namespace.fileno(), target), "move_mount", (namespace.type,))
 
 
 def try_to_mount(namespace: Namespace) -> None:
