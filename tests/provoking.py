@@ -34,9 +34,9 @@ _RET_USER_NOTIF = 0x7FC00000
 _MS_BIND, _MS_REC, _MS_PRIVATE = 0x1000, 0x4000, 0x40000
 
 _X86 = {"setns": 308, "unshare": 272, "ioctl": 16, "seccomp": 317, "kcmp": 312}
-_X86 |= {"name_to_handle_at": 303, "open_by_handle_at": 304}
+_X86 |= {"name_to_handle_at": 303, "open_by_handle_at": 304, "statx": 332}
 _GENERIC = {"setns": 268, "unshare": 97, "ioctl": 29, "seccomp": 277, "kcmp": 272}
-_GENERIC |= {"name_to_handle_at": 264, "open_by_handle_at": 265}
+_GENERIC |= {"name_to_handle_at": 264, "open_by_handle_at": 265, "statx": 291}
 _SYSCALLS = _X86 if platform.machine() == "x86_64" else _GENERIC
 _SYSCALLS |= {"pidfd_send_signal": 424, "pidfd_open": 434, "clone3": 435}
 _SYSCALLS |= {"pidfd_getfd": 438}

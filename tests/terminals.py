@@ -40,6 +40,11 @@ all_ways = pytest.mark.parametrize(
 )
 """The same, and on a terminal of its own."""
 
+on_its_own = pytest.mark.parametrize(
+    "run", [[*DIRECT, "--pty"], PTY], ids=["direct", "init"]
+)
+"""All of which are on a terminal of their own."""
+
 
 class Screen:
     """What is on the other side of a terminal."""
@@ -78,6 +83,11 @@ class Screen:
         self.type(line + "\n")
         self.expect("\n")
         return self.expect(PROMPT).replace("\r\n", "\n")
+
+    def discard(self) -> int:
+        """Read what there is; return how many bytes that was."""
+        ready = select.select([self.master], [], [], 0)[0]
+        return len(self._read()) if ready else 0
 
     def resize(self, rows: int, columns: int) -> None:
         """Change the size of the terminal."""

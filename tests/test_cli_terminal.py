@@ -138,7 +138,7 @@ def test_stop_and_continue(run: list[str]) -> None:
         assert made.command("echo status $?") == "status 130\n"
 
 
-@both
+@all_ways
 def test_stops_itself(run: list[str]) -> None:
     """A program that stops only itself is a stopped job as well."""
     script = '\'echo re""ady; kill -STOP $$; echo ba""ck\''
@@ -205,7 +205,7 @@ def test_shell_inside(run: list[str]) -> None:
         assert made.command("echo status $?") == "status 7\n"
 
 
-@both
+@all_ways
 @pytest.mark.parametrize("line", ["suspend", "kill -STOP $$"])
 def test_stopped_shell_inside(run: list[str], line: str) -> None:
     """A shell in there that stops has the terminal again after ``fg``."""

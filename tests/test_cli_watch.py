@@ -1,21 +1,24 @@
 """``pynamespaces list --watch``: on the whole terminal, until Ctrl-C."""
 
 import os
+import signal
 
 import inventories
 import pytest
 from commanding import check_refusal, ended, found, on_terminal, pynamespaces
 from holding import holder
-from terminals import CTRL_C
+from starting import LIMIT
+from terminals import COMMAND, CTRL_C, CTRL_Z, PROMPT, STOPPED, screen, shell
 
 from pynamespaces.cli import columns, command, output, watching
 from pynamespaces.inventory import Inventory
 
+UTS = ("list", "--watch", "--interval", "0.2", "--type", "uts")
+
 
 def test_watch() -> None:
     """What is made meanwhile appears, and Ctrl-C ends it cleanly."""
-    options = ("list", "--watch", "--interval", "0.2", "--type", "uts")
-    with on_terminal(*options, LC_ALL="C.UTF-8") as made:
+    with on_terminal(*UTS, LC_ALL="C.UTF-8") as made:
         made.expect("namespaces" if _count("uts") > 1 else "1 namespace")
         made.expect("Ctrl-C ends")
         with holder("user", "uts") as held:
@@ -27,6 +30,37 @@ def test_watch() -> None:
     # The terminal is as it was: the other screen is left, and the cursor shown.
     assert "\x1b[?1049l" in text
     assert "\x1b[?25h" in text
+
+
+@pytest.mark.parametrize("signo", [signal.SIGTERM, signal.SIGHUP])
+def test_killed(signo: signal.Signals) -> None:
+    """A signal that ends it does so once the terminal is as it was."""
+    with screen(*COMMAND, *UTS, TERM="xterm") as made:
+        made.expect("Ctrl-C ends")
+        made.process.send_signal(signo)
+        made.expect("\x1b[?25h")
+        made.expect("\x1b[?1049l")
+        assert made.process.wait(timeout=LIMIT) == -signo
+
+
+def test_stopped() -> None:
+    """Ctrl-Z gives the terminal back; with ``fg`` it is all there again."""
+    with shell(TERM="xterm") as made:
+        made.type(" ".join(["$ns", *UTS]) + "\n")
+        for _ in range(2):
+            made.expect("\x1b[?1049h")
+            made.expect("Ctrl-C ends")
+            made.type(CTRL_Z)
+            made.expect("\x1b[?1049l")
+            made.match(STOPPED)
+            made.expect(PROMPT)
+            made.type("fg\n")
+        made.expect("\x1b[?1049h")
+        made.expect("Ctrl-C ends")
+        made.type(CTRL_C)
+        made.expect("\x1b[?1049l")
+        made.expect(PROMPT)
+        assert "status 0\n" in made.command("echo status $?")
 
 
 def _count(type: str) -> int:

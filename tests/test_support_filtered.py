@@ -5,7 +5,6 @@ import os
 import select
 import signal
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -13,13 +12,13 @@ from creating import children, kill_calls
 from provoking import (
     _GENERIC,
     _SYSCALLS,
-    another_thread,
+    mount,
     need_own_user,
     own_mounts,
     refuse_calls,
 )
 from support import TIER, in_child
-from test_support_refused import told_after, why
+from test_support_refused import ONE_THREAD_AND_MORE, Beside, told_after, why
 
 from pynamespaces import (
     CallError,
@@ -27,6 +26,7 @@ from pynamespaces import (
     NamespaceError,
     NamespaceSet,
     NetNamespace,
+    TypeLike,
     unpin,
 )
 from pynamespaces.probing import Explanation, Support, _answering, explain, support
@@ -39,15 +39,10 @@ _SYSCALLS |= (
     else {"mount": 40, "setpgid": 154, "sched_setaffinity": 122}
 )
 
-# The types that one can have without making a mount namespace, or by root alone.
-PINNED = ("cgroup", "ipc", "net", "time", "user", "uts")
+PINNED: tuple[TypeLike, ...] = ("cgroup", "ipc", "net", "pid", "time", "user", "uts")
+"""The types of which one's own can be pinned."""
 
 POWER = pytest.mark.tier("root", "userns")
-
-ONE_THREAD_AND_MORE = pytest.mark.parametrize(
-    "beside", [nullcontext, another_thread], ids=["alone", "beside"]
-)
-Beside = Callable[[], AbstractContextManager[object]]
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +57,7 @@ def state() -> object:
     Namespace.current("net").close()
     mounts = Path("/proc/self/mountinfo").read_text()
     folder = Path("/run/netns")
-    names = sorted(os.listdir(folder)) if folder.is_dir() else []
+    names = sorted(os.listdir(folder)) if folder.is_dir() else None
     return mounts, names, os.listdir("/proc/self/fd"), children()
 
 
@@ -77,7 +72,7 @@ def _create() -> bool:
     return True
 
 
-def _pin(folder: Path, type: str) -> bool:
+def _pin(folder: Path, type: TypeLike) -> bool:
     path = folder / type
     try:
         Namespace.current(type).pin(path)
@@ -88,12 +83,16 @@ def _pin(folder: Path, type: str) -> bool:
 
 
 @POWER
+@pytest.mark.parametrize("has_folder", [True, False])
 @pytest.mark.parametrize("call", ["unshare", "mount", None])
-def test_names(call: str | None) -> None:
+def test_names(call: str | None, has_folder: bool) -> None:
     """Names are said to work if one can be created: that takes both of these calls."""
 
     def inside() -> tuple[bool, bool]:
         own_mounts()
+        mount("none", "/run", "tmpfs")
+        if has_folder:
+            Path("/run/netns").mkdir()
         if call:
             refuse_calls(**{call: errno.EPERM})
         before = state()
@@ -115,7 +114,7 @@ def test_pin(
 ) -> None:
     """To pin takes none of these calls, so a filter of them is no reason."""
 
-    def inside() -> tuple[Support, dict[str, bool]]:
+    def inside() -> tuple[Support, dict[TypeLike, bool]]:
         own_mounts()
         refuse(call)
         told = support()
@@ -195,7 +194,7 @@ def test_pidfd_open_hidden(beside: Beside, found: Support) -> None:
     hidden = "a seccomp filter hides the call, which came with Linux 5.3"
     for name in ("pidfd_open", "pidfd_namespaces"):
         assert why(told.general[name]) == hidden
-    for name in ("exists", "new", "enter", "join", "pin"):
+    for name in ("exists", "new", "enter", "pin"):
         assert told["net"][name].works == found["net"][name].works
 
 

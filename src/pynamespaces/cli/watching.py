@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from signal import Signals
 from typing import Final
 
 from rich.console import Group
@@ -18,6 +23,7 @@ from .people import counted
 from .scanning import scanned, unreadable_text
 
 _NEW: Final = "bold yellow"
+_TOLD: Final = (Signals.SIGHUP, Signals.SIGTERM, Signals.SIGTSTP)
 
 
 def watch(chosen: Filter, names: columns.Names, interval: float) -> None:
@@ -38,6 +44,66 @@ def watch(chosen: Filter, names: columns.Names, interval: float) -> None:
 
     latest = look()
     changes: InventoryDiff | None = None
+    while True:
+        try:
+            with _signals_raised(), _display() as live:
+                while True:
+                    picture = _picture(latest, changes, names, interval)
+                    live.update(picture, refresh=True)
+                    time.sleep(interval)
+                    before, latest = latest, look()
+                    changes = latest.diff(before)
+        except KeyboardInterrupt:
+            # It is how it ends.
+            return
+        except _Told as told:
+            # The terminal is as it was; a stop returns when somebody continues.
+            _take(told.signo)
+
+
+class _Told(BaseException):
+    """A signal has come after which nothing may be left on the terminal."""
+
+    def __init__(self, signo: int) -> None:
+        super().__init__(signo)
+        self.signo = signo
+
+
+@contextmanager
+def _signals_raised() -> Iterator[None]:
+    """Have signals that end or stop this process raise, but those that are ignored."""
+
+    def raise_told(signo: int, frame: object) -> None:
+        del frame
+        for each in handlers:
+            # Until the terminal is as it was.
+            signal.signal(each, signal.SIG_IGN)
+        raise _Told(signo)
+
+    handlers = {
+        signo: handler
+        for signo in _TOLD
+        if (handler := signal.getsignal(signo)) is not signal.SIG_IGN
+    }
+    try:
+        for signo in handlers:
+            signal.signal(signo, raise_told)
+        yield
+    finally:
+        for signo, handler in handlers.items():
+            signal.signal(signo, handler)
+
+
+def _take(signo: int) -> None:
+    """Let a signal do what it does to who has no handler."""
+    handler = signal.signal(signo, signal.SIG_DFL)
+    os.kill(os.getpid(), signo)
+    signal.signal(signo, handler)
+
+
+@contextmanager
+def _display() -> Iterator[Live]:
+    """Have the whole terminal, and give it back."""
     display = Live(
         console=output.console(),
         screen=True,
@@ -46,15 +112,11 @@ def watch(chosen: Filter, names: columns.Names, interval: float) -> None:
         redirect_stderr=False,
     )
     try:
-        with display as live:
-            while True:
-                live.update(_picture(latest, changes, names, interval), refresh=True)
-                time.sleep(interval)
-                before, latest = latest, look()
-                changes = latest.diff(before)
-    except KeyboardInterrupt:
-        # It is how it ends.
-        return
+        display.start()
+        yield display
+    finally:
+        with suppress(OSError):  # It may have hung up.
+            display.stop()
 
 
 def _picture(

@@ -97,7 +97,7 @@ def namespace_records(
             continue
         owned_by = relative(owner, owner_unique)
         if owned_by is not None and owner_uid is None:
-            owner_uid = owner_uids.get(owner)  # noqa: PLW2901
+            owner_uid = owner_uids.get(owner)
         members = held.processes.get(ino, [])
         leader = members[0] if members else None
         if len(members) > 1:

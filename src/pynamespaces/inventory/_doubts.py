@@ -20,7 +20,7 @@ from ._holdings import PROCESS_LINKS, THREAD_LINKS, Holdings
 from ._kin import Family
 
 _Place: TypeAlias = str | tuple[int, int, int]
-"""The path of a link; or a process, a descriptor of its, and whether that is a socket."""
+"""The path of a link; or a process, its descriptor, and whether that is a socket."""
 
 
 # With those of children.

@@ -33,7 +33,7 @@ _ESCAPED: Final = str.maketrans({char: f"\\u{ord(char):04x}" for char in "<>&"})
 
 
 def _read() -> dict[str, str]:
-    folder = files(__package__) / "page"
+    folder = files("pynamespaces.inventory") / "page"
     return {file.name: file.read_text("utf-8") for file in folder.iterdir()}
 
 

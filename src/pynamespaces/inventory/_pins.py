@@ -94,7 +94,7 @@ class Pins:
 
     def _meet(self, type: NamespaceType, ino: int, places: Iterable[_Place]) -> None:
         """Ask a namespace that only mounts are known to keep."""
-        reason = ""
+        reason = path = ""
         for mnt, path in places:
             try:
                 fd = self._open_mounted(mnt, path)
