@@ -80,13 +80,13 @@ def test_version_1() -> None:
 @pytest.mark.parametrize(
     ("own", "path", "owners"),
     [
-        (f"{NAME}-own", f"/../{NAME}", {1234}),
+        (f"{NAME}-own", f"/../{NAME}", frozenset({1234})),
         # What is between there and where the mount begins has no name from here.
-        (f"{NAME}/own", "/..", set[int]()),
+        (f"{NAME}/own", "/..", frozenset[int]()),
     ],
 )
 def test_above(
-    group: Path, inside: Holder, own: str, path: str, owners: set[int]
+    group: Path, inside: Holder, own: str, path: str, owners: frozenset[int]
 ) -> None:
     """From a cgroup namespace it is found above its root, as far as paths tell it."""
     folder = group.parent / own

@@ -142,8 +142,8 @@ def test_closed_input() -> None:
 
 
 @on_its_own
-def test_in_the_background(run: list[str]) -> None:
-    """It goes on in the background, in front again, and is killed there."""
+def test_job(run: list[str]) -> None:
+    """It goes on in the background, in front again, and is killed when stopped."""
     with shell() as made:
         made.type(typed(run, "sleep", "1000") + "\n")
         pid = named(made, "sleep")
@@ -160,8 +160,11 @@ def test_in_the_background(run: list[str]) -> None:
         os.kill(pid, signal.SIGSTOP)
         made.match(STOPPED)
         made.expect(PROMPT)
-        made.command("kill %1; wait %1")
-        assert made.command("echo status $?") == "status 143\n"
+        made.type("kill %1\n")
+        eventually(lambda: not children_of(made.process.pid))
+        made.type("\n")
+        made.match("Exit 143")
+        made.expect(PROMPT)
 
 
 # --- the same, and no shell to see it ---

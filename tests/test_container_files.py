@@ -19,7 +19,7 @@ from holding import Holder
 
 from pynamespaces import NamespaceGoneError, _proc
 from pynamespaces._core.containers import Container
-from pynamespaces._core.engines import Known
+from pynamespaces._core.engines import Files, Known
 
 __all__ = ["inside", "machine"]
 
@@ -174,13 +174,15 @@ def test_other_owner(machine: Machine, inside: Holder) -> None:
 
 
 @pytest.mark.tier("root")
-@pytest.mark.parametrize("whose", ["own", "own/runc", "own/runc/alias"])
+@pytest.mark.parametrize("whose", ["own", "own/runc", "there", "there/alias"])
 def test_other_owner_of_folder(machine: Machine, inside: Holder, whose: str) -> None:
     """Another user's folder or link gives no other id to what root has written."""
     real = machine.state(inside.pid, "run/runc/web").parent
-    folder = machine.own_run / "runc"
-    folder.mkdir()
-    (folder / "alias").symlink_to(real)
+    folder, there = machine.own_run / "runc", machine.run.parent / "there"
+    there.mkdir()
+    (there / "alias").symlink_to(real)
+    # Root may have moved it, as people do with /var/lib/docker.
+    folder.symlink_to(there)
     assert found("alias") == inside.pid
     os.chown(machine.run.parent / whose, 65534, 65534, follow_symlinks=False)
     with pytest.raises(NamespaceGoneError, match="could not be read") as caught:
@@ -213,6 +215,21 @@ def test_odd_base(
     for name in ("XDG_RUNTIME_DIR", "XDG_DATA_HOME", "HOME"):
         monkeypatch.setenv(name, base)
     assert found("web") == inside.pid
+
+
+def test_slash_at_the_end(
+    machine: Machine, inside: Holder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A base with one slash more is the same."""
+    machine.state(inside.pid, "own/runc/web")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", f"{machine.own_run}//")
+    assert found("web") == inside.pid
+
+
+@pytest.mark.tier("root", "plain")
+def test_up_to_the_root() -> None:
+    """Nothing is above the root of all."""
+    assert "kernel" in Files().names("/proc/sys")
 
 
 @pytest.mark.tier("plain")

@@ -135,10 +135,10 @@ def _own_data() -> str | None:
     return os.environ.get("XDG_DATA_HOME") or (home and f"{home}/.local/share")
 
 
-def _tops() -> tuple[str | None, ...]:
+def _tops() -> set[str]:
     """Return where all that is read begins; nobody asks what these are in."""
-    home = os.environ.get("XDG_DATA_HOME") or os.environ.get("HOME")
-    return RUN, LIB, _own_run(), home
+    home = os.environ.get("XDG_DATA_HOME") or os.environ.get("HOME") or ""
+    return {each.rstrip("/") for each in (RUN, LIB, _own_run(), home)}
 
 
 def read_states(files: Files) -> Iterator[State]:

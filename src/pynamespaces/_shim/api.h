@@ -279,7 +279,7 @@ struct pyns_census {
     int most;        /* workers, at most */
     int total;       /* processes to read */
     int done;
-    struct pyns_tally tally; /* the part that pyns_census_wait has given, until the next */
+    struct pyns_tally tally; /* what pyns_census_wait has given, until the next */
     void *state;
 };
 

@@ -1,9 +1,10 @@
 /* Reading all of /proc, as fast as the machine's cores allow.
  *
- * Threads of the shim's own do it. Python waits, now and then handling signals, and takes
- * part after part of what they find, so that it is busy meanwhile, too. Each has a table of descriptors of its own: a fork by another
- * thread inherits nothing of it, and the limit of open files is not shared. Where no
- * threads can be had, the calling thread does it all. */
+ * Threads of the shim's own do it. Python waits, now and then handling signals, and
+ * takes part after part of what they find, so that it is busy meanwhile, too. Each has a
+ * table of descriptors of its own: a fork by another thread inherits nothing of what it
+ * opens, and the limit of open files is not shared. What it meets stays open there until
+ * all are through. Where no threads can be had, the calling thread does it all. */
 #include "census.h"
 
 #include <stdlib.h>
@@ -111,8 +112,8 @@ static int first_failure(const struct state *state) {
     return 0;
 }
 
-/* 1: the next part is there, and the last one gone; 0: none yet; 2: that was all. -ECHILD:
- * this is a fork of the process that began it, and has none of the workers. */
+/* 1: the next part is there, and the last one gone; 0: none yet; 2: that was all.
+ * -ECHILD: this is a fork of the process that began it, and has none of the workers. */
 int pyns_census_wait(struct pyns_census *census, int milliseconds) {
     struct state *state = census->state;
     int is_end;

@@ -44,7 +44,7 @@ static void work(struct worker *worker) {
     hand_over(worker);
 }
 
-/* Keep what is open until all are through: what one worker holds, another may have met. */
+/* Keep what is open until all are through: what one holds, another may have met. */
 static void wait_for_others(struct state *state) {
     pthread_mutex_lock(&state->mutex);
     state->finished++;
@@ -59,7 +59,9 @@ static int equip(struct worker *worker, const struct plan *plan) {
     worker->plan = *plan;
     worker->buffer = malloc(READ_ROOM);
     worker->plan.proc = open_proc();
-    return worker->buffer == NULL ? -ENOMEM : worker->plan.proc < 0 ? worker->plan.proc : 0;
+    if (worker->buffer == NULL)
+        return -ENOMEM;
+    return worker->plan.proc < 0 ? worker->plan.proc : 0;
 }
 
 /* Say that a worker is through; the last one clears up if nobody waits any more. */
@@ -77,8 +79,8 @@ static void leave(struct state *state) {
     state_free(state);
 }
 
-/* The workers of all censuses of this process, as /proc numbers them. They are nobody's to
- * find: by any of them. */
+/* The workers of all censuses of this process, as /proc numbers them. They are not there
+ * to be found, by any of them. */
 static _Atomic int known_workers[MOST_KNOWN];
 static _Atomic int unknown_workers; /* started, and not there yet */
 static _Atomic int known_owner;
@@ -86,8 +88,11 @@ static _Atomic int known_owner;
 /* A fork has none of them. */
 static void forget_others_workers(void) {
     int owner = atomic_load(&known_owner);
-    if (owner == getpid() || !atomic_compare_exchange_strong(&known_owner, &owner, getpid()))
+    if (owner == getpid() ||
+        !atomic_compare_exchange_strong(&known_owner, &owner, getpid()))
         return;
+    if (owner == 0)
+        return; /* It is the first time, and others may be at it. */
     for (int i = 0; i < MOST_KNOWN; i++)
         atomic_store(&known_workers[i], 0);
     atomic_store(&unknown_workers, 0);
@@ -108,8 +113,8 @@ void forget_worker(struct state *state, int index) {
         replace_known(tid, 0);
 }
 
-/* Whether a thread of this process is a worker. By then all know who they are, or will in
- * a moment. */
+/* Whether a thread of this process is a worker. By then all know who they are, or will
+ * in a moment. */
 int is_worker(int tid) {
     while (atomic_load(&unknown_workers) > 0)
         sched_yield();

@@ -71,8 +71,8 @@ struct descriptors {
     uint32_t net; /* where the process is */
 };
 
-/* Close a socket of somebody's. If its owner has closed it meanwhile, that may take as long
- * as it says (SO_LINGER), but not at the end of a thread. */
+/* Close a socket of somebody's. If its owner has closed it meanwhile, that may take as
+ * long as it says (SO_LINGER), but not at the end of a thread. */
 static void let_go(struct worker *worker, int fd) {
     struct linger linger = {0};
     socklen_t size = sizeof(linger);
@@ -121,8 +121,8 @@ static uint32_t meet_file(struct worker *worker, int folder, const char *name,
     return fd < 0 ? 0 : take_namespace(worker, fd, 0);
 }
 
-/* Its device, inode number and mode; -errno. Nobody is asked who may not answer, as a file
- * system of the process's own. */
+/* Its device, inode number and mode; -errno. Nobody is asked who may not answer, as a
+ * file system of the process's own. */
 static int look_at(int folder, const char *name, struct stat *facts) {
     struct statx found;
     int flags = AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT;

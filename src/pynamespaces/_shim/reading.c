@@ -39,8 +39,8 @@ int read_record(struct worker *worker, int folder, const char *name) {
     return size;
 }
 
-/* Hand the lines of a file over, each without its end. -EOVERFLOW: one is longer than any
- * that is of use. */
+/* Hand the lines of a file over, each without its end. -EOVERFLOW: one is longer than
+ * any that is of use. */
 int for_each_line(struct worker *worker, int fd,
                   void (*work)(struct worker *, const char *, size_t, void *),
                   void *context) {
@@ -56,8 +56,10 @@ int for_each_line(struct worker *worker, int fd,
         if (result <= 0)
             break;
         char *line = text, *end = text + held + result, *stop;
-        for (; (stop = memchr(line, '\n', (size_t)(end - line))) != NULL; line = stop + 1)
+        while ((stop = memchr(line, '\n', (size_t)(end - line))) != NULL) {
             work(worker, line, (size_t)(stop - line), context);
+            line = stop + 1;
+        }
         held = (size_t)(end - line);
         memmove(text, line, held);
         if (held < room)

@@ -27,8 +27,8 @@ static uint32_t meet_pending(struct worker *worker, int tid) {
     return ino;
 }
 
-/* Read where a thread is, from its folder, as `pid` if it is the first of a process, else
- * as 0; return 0, or -errno of what may not be read. */
+/* Read where a thread is, from its folder, as `pid` if it is the first of a process,
+ * else as 0; return 0, or -errno of what may not be read. */
 int read_links(struct worker *worker, int folder, int tid, int pid, uint32_t *links) {
     int refusal = 0;
     int ns = open_within(worker, folder, "ns", O_PATH | O_DIRECTORY);
@@ -119,8 +119,8 @@ static void keep_pids_of(struct worker *worker, const char *line, size_t size,
     row->pids = tally_text(worker, line + sizeof(key) - 1, row->pids_size);
 }
 
-/* What it is called in each pid namespace from this /proc's to its own. That stands after
- * all of its groups, which may be many. */
+/* What it is called in each pid namespace from this /proc's to its own. That stands
+ * after all of its groups, which may be many. */
 static void keep_pids(struct worker *worker, int folder, struct pyns_process_row *row) {
     int fd = open_within(worker, folder, "status", O_RDONLY);
     if (fd < 0)

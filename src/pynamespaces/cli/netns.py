@@ -14,6 +14,7 @@ from .._types import override
 from ..errors import SystemCallError
 from . import output
 from .output import Column
+from .targets import is_plain
 
 if TYPE_CHECKING:
     _NameBase = click.ParamType[str, str]
@@ -120,7 +121,7 @@ class _NameParam(_NameBase):
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> _Completions:
         del ctx, param
-        names = filter(str.isprintable, registry.names())
+        names = filter(is_plain, registry.names())
         return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
 
