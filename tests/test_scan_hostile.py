@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from pinning import fresh_fd
-from populating import alone, end, find, held_by, id_of, known
+from populating import alone, end, find, held_by, id_of, known, start_thread
 from provoking import (
     another_process,
     bind,
@@ -194,6 +194,26 @@ def test_forged_folder() -> None:
             assert not any(pid in record.processes for record in found)
             assert f"/proc/{pid}/ns" in [what for what, _ in found.unreadable]
             assert found.process(os.getpid()) == own
+
+    alone(look)
+
+
+@pytest.mark.parametrize("name", ["stat", "ns", "fd", "task"])
+def test_covered_part(name: str, tmp_path: Path) -> None:
+    """What is mounted over a part of a process in /proc hides it, but not silently."""
+
+    def elsewhere() -> None:
+        start_thread(lambda: lowlevel.unshare(lowlevel.CLONE_NEWIPC))
+
+    def look() -> None:
+        with another_process(elsewhere) as pid:
+            covered = Path(f"/proc/{pid}/{name}")
+            cover = tmp_path / name
+            cover.mkdir() if covered.is_dir() else cover.touch()
+            bind(str(cover), str(covered))
+            named = "ns" if name == "stat" else name
+            what = [what for what, reason in scan().unreadable if "mounted" in reason]
+            assert what == [f"/proc/{pid}/{named}"]
 
     alone(look)
 

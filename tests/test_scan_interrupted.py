@@ -346,7 +346,8 @@ def test_fork_by_another_thread() -> None:
             os.close(writer)
             lines = Path(f"/proc/self/fd/{reader}").read_text().splitlines()
             # The calling thread lists who is there, and looks for its own container.
-            own = (" /proc", f"/proc/{os.getpid()}/cgroup")
+            folder = f" /proc/{os.getpid()}"
+            own = (" /proc", folder, f"{folder}/cgroup")
             seen |= {line for line in lines if not line.endswith(own)}
             os.close(reader)
         return seen

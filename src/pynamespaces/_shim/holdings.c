@@ -40,8 +40,11 @@ static int visit_thread(struct worker *worker, int task, int tid, void *context)
 }
 
 static int count_thread(struct worker *worker, int task, int tid, void *context) {
-    (void)worker, (void)task;
-    *(uint32_t *)context += !is_worker(tid);
+    char name[16];
+    (void)worker;
+    snprintf(name, sizeof(name), "%d", tid);
+    /* One that has ended since may have been a worker of another census. */
+    *(uint32_t *)context += !is_worker(tid) && faccessat(task, name, F_OK, 0) == 0;
     return 0;
 }
 
@@ -59,8 +62,11 @@ uint32_t count_own_threads(struct worker *worker, int folder) {
 void visit_threads(struct worker *worker, int folder, int pid, const uint32_t *links) {
     struct tasks tasks = {.pid = pid, .links = links};
     int task = open_within(worker, folder, "task", O_RDONLY | O_DIRECTORY);
-    if (task < 0)
+    if (task < 0) {
+        if (errno == EXDEV)
+            tally_refusal(worker, pid, errno, PYNS_WANT_THREADS, 0);
         return;
+    }
     (void)for_each_number(task, visit_thread, worker, &tasks);
     close(task);
 }
@@ -163,7 +169,7 @@ void visit_descriptors(struct worker *worker, int folder, int pid, uint32_t net)
     struct descriptors of = {.pid = pid, .pidfd = -1, .net = net};
     int fds = open_within(worker, folder, "fd", O_RDONLY | O_DIRECTORY);
     int result = fds < 0 ? -errno : for_each_number(fds, visit_descriptor, worker, &of);
-    if (result == -EACCES || result == -EPERM)
+    if (result == -EACCES || result == -EPERM || result == -EXDEV)
         tally_refusal(worker, pid, -result, PYNS_WANT_DESCRIPTORS, 0);
     if (fds >= 0)
         close(fds);

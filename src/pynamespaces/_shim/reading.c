@@ -19,9 +19,9 @@ int open_within(struct worker *worker, int folder, const char *name, int flags) 
     if (fd >= 0)
         return fd;
     errno = -fd;
-    /* Some seccomp filters do not know openat2(2). */
+    /* Some seccomp filters do not know openat2(2). Nothing that is opened then waits. */
     if (errno == ENOSYS || errno == EPERM)
-        fd = openat(folder, name, flags | O_CLOEXEC);
+        fd = openat(folder, name, flags | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     return noted(worker, fd < 0 ? -1 : fd);
 }
 

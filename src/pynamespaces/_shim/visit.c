@@ -135,7 +135,7 @@ static void visit(struct worker *worker, int folder, int pid) {
     struct stat facts;
     int refusal = read_stat(worker, folder, &row);
     /* Where /proc is mounted with hidepid=1, not even that is everybody's to read. */
-    if (refusal == -EACCES || refusal == -EPERM)
+    if (refusal == -EACCES || refusal == -EPERM || refusal == -EXDEV)
         tally_refusal(worker, pid, -refusal, 0, 0);
     /* What ends meanwhile is left out. */
     if (refusal < 0 || fstat(folder, &facts) < 0)

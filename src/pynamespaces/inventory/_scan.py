@@ -137,6 +137,8 @@ def _refusals(parts: Sequence[census.Part]) -> Iterator[Unreadable]:
                 yield Unreadable(f"/proc/{pid}/ns", _reason(number))
             elif what == lib.PYNS_WANT_DESCRIPTORS:
                 yield Unreadable(f"/proc/{pid}/fd", _reason(number))
+            elif what == lib.PYNS_WANT_THREADS:
+                yield Unreadable(f"/proc/{pid}/task", _reason(number))
 
 
 def _reason(number: int) -> str:
