@@ -135,7 +135,13 @@ uint32_t map_get(const struct inode_map *map, uint32_t ino); /* 0: it is not the
 int map_put(struct worker *worker, struct inode_map *map, uint32_t ino, uint32_t value);
 void map_free(struct inode_map *map);
 
+/* The name of a number, as entries of /proc are called. */
+struct number {
+    char text[12];
+};
+
 /* reading.c: files of a process */
+const char *name_of(int number, struct number *room);
 int noted(struct worker *worker, int fd);
 int open_within(struct worker *worker, int folder, const char *name, int flags);
 int read_record(struct worker *worker, int folder, const char *name);

@@ -7,6 +7,7 @@
 /* Thread-local storage is in it too, which other libraries may have a lot of. */
 #define STACK (1024 * 1024)
 #define SPARE_FILES 64
+#define MOST_HELD 256
 #define MOST_KNOWN 256
 
 #ifndef CLOSE_RANGE_UNSHARE
@@ -124,13 +125,14 @@ int is_worker(int tid) {
     return 0;
 }
 
-/* How many files may be kept open, beside those of the moment. */
+/* How many files may be kept open, beside those of the moment. With thousands, the memory
+ * that the kernel takes for them would cost more than all the rest. */
 static int room_for_files(void) {
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur <= SPARE_FILES)
         return 0;
     rlim_t room = limit.rlim_cur - SPARE_FILES;
-    return room > INT32_MAX ? INT32_MAX : (int)room;
+    return room > MOST_HELD ? MOST_HELD : (int)room;
 }
 
 static void *run_worker(void *argument) {

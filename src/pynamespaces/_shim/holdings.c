@@ -10,6 +10,8 @@
 #define SIOCGSKNS 0x894C
 #endif
 
+#define MOST_GAPS 16
+
 struct tasks {
     int pid;
     const uint32_t *links; /* of the first thread */
@@ -18,12 +20,12 @@ struct tasks {
 static int visit_thread(struct worker *worker, int task, int tid, void *context) {
     const struct tasks *tasks = context;
     uint32_t links[PYNS_LINKS] = {0};
-    char name[16];
+    struct number room;
     if (tid == tasks->pid)
         return 0;
     if (tasks->pid == worker->plan.self && is_worker(tid))
         return 0;
-    snprintf(name, sizeof(name), "%d", tid);
+    const char *name = name_of(tid, &room);
     int folder = open_within(worker, task, name, O_PATH | O_DIRECTORY);
     if (folder < 0)
         return 0;
@@ -40,9 +42,9 @@ static int visit_thread(struct worker *worker, int task, int tid, void *context)
 }
 
 static int count_thread(struct worker *worker, int task, int tid, void *context) {
-    char name[16];
+    struct number room;
     (void)worker;
-    snprintf(name, sizeof(name), "%d", tid);
+    const char *name = name_of(tid, &room);
     /* One that has ended since may have been a worker of another census. */
     *(uint32_t *)context += !is_worker(tid) && faccessat(task, name, F_OK, 0) == 0;
     return 0;
@@ -75,6 +77,8 @@ struct descriptors {
     int pid;
     int pidfd;    /* -1: not opened yet; -2: it cannot be */
     uint32_t net; /* where the process is */
+    int gaps;     /* numbers that were none */
+    int tried;    /* the first that was not tried */
 };
 
 /* Close a socket of somebody's. If its owner has closed it meanwhile, that may take as
@@ -147,11 +151,13 @@ static int look_at(int folder, const char *name, struct stat *facts) {
 static int visit_descriptor(struct worker *worker, int folder, int fd, void *context) {
     struct descriptors *of = context;
     struct stat facts;
-    char name[16];
+    struct number room;
     uint32_t ino = 0;
-    snprintf(name, sizeof(name), "%d", fd);
-    if (look_at(folder, name, &facts) < 0)
-        return 0; /* It has been closed. */
+    const char *name = name_of(fd, &room);
+    if (look_at(folder, name, &facts) < 0) {
+        of->gaps++;
+        return 0; /* It has been closed, or never was open. */
+    }
     int is_socket = S_ISSOCK(facts.st_mode);
     if (facts.st_dev == worker->plan.nsfs)
         ino = meet_file(worker, folder, name, (uint32_t)facts.st_ino);
@@ -165,10 +171,29 @@ static int visit_descriptor(struct worker *worker, int folder, int fd, void *con
     return 0;
 }
 
+/* Try the numbers from 0 on until there are no more, or too many gaps. That is cheaper than
+ * to list them, for which the kernel looks each of them up as well. */
+static int try_descriptors(struct worker *worker, int folder, struct descriptors *of) {
+    struct stat facts;
+    /* The size is how many there are, since Linux 6.2; before, it is 0. */
+    if (fstat(folder, &facts) < 0)
+        return 0;
+    while (of->tried - of->gaps < facts.st_size && of->gaps < MOST_GAPS)
+        (void)visit_descriptor(worker, folder, of->tried++, of);
+    return facts.st_size > 0 && of->tried - of->gaps >= facts.st_size;
+}
+
+static int visit_rest(struct worker *worker, int folder, int fd, void *context) {
+    const struct descriptors *of = context;
+    return fd < of->tried ? 0 : visit_descriptor(worker, folder, fd, context);
+}
+
 void visit_descriptors(struct worker *worker, int folder, int pid, uint32_t net) {
     struct descriptors of = {.pid = pid, .pidfd = -1, .net = net};
     int fds = open_within(worker, folder, "fd", O_RDONLY | O_DIRECTORY);
-    int result = fds < 0 ? -errno : for_each_number(fds, visit_descriptor, worker, &of);
+    int result = fds < 0 ? -errno : 0;
+    if (fds >= 0 && !try_descriptors(worker, fds, &of))
+        result = for_each_number(fds, visit_rest, worker, &of);
     if (result == -EACCES || result == -EPERM || result == -EXDEV)
         tally_refusal(worker, pid, -result, PYNS_WANT_DESCRIPTORS, 0);
     if (fds >= 0)
@@ -179,10 +204,10 @@ void visit_descriptors(struct worker *worker, int folder, int pid, uint32_t net)
 
 static int visit_other(struct worker *worker, int task, int tid, void *context) {
     const int *pid = context;
-    char name[16];
+    struct number room;
     if (tid == *pid)
         return 0;
-    snprintf(name, sizeof(name), "%d", tid);
+    const char *name = name_of(tid, &room);
     int folder = open_within(worker, task, name, O_PATH | O_DIRECTORY);
     if (folder < 0)
         return 0;

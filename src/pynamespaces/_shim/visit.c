@@ -1,7 +1,6 @@
 /* One process: what it is called, where it is. */
 #include "census.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
@@ -173,8 +172,8 @@ static void visit(struct worker *worker, int folder, int pid) {
 }
 
 void visit_process(struct worker *worker, int pid) {
-    char name[16];
-    snprintf(name, sizeof(name), "%d", pid);
+    struct number room;
+    const char *name = name_of(pid, &room);
     int folder = open_within(worker, worker->plan.proc, name, O_PATH | O_DIRECTORY);
     if (folder < 0) {
         if (errno == EXDEV)
