@@ -72,7 +72,9 @@ def shell(line: str) -> None:
     )
     assert done.returncode == 0, done.stderr
     own = Path("/proc/self/comm").read_text().strip()
-    print(done.stdout.replace(f"{os.getpid()} {own}", "4211 python3"), end="")
+    # Where the tests themselves are, as in mounts of their own, is not what it is about.
+    itself = re.compile(rf"\b{os.getpid()} {re.escape(own)}(  [a-z]+:\[\d+\])*")
+    print(itself.sub("4211 python3", done.stdout), end="")
 
 
 @cache
