@@ -72,7 +72,7 @@ def shell(line: str) -> None:
     )
     assert done.returncode == 0, done.stderr
     own = Path("/proc/self/comm").read_text().strip()
-    # Where the tests themselves are, as in mounts of their own, is not what it is about.
+    # Where the tests are, as in mounts of their own, is not what the page is about.
     itself = re.compile(rf"\b{os.getpid()} {re.escape(own)}(  [a-z]+:\[\d+\])*")
     print(itself.sub("4211 python3", done.stdout), end="")
 
