@@ -1,8 +1,10 @@
 """What keeps a namespace: each way alone is enough for a scan to find it."""
 
 import os
+import resource
 import socket
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 from creating import POWER
@@ -219,6 +221,26 @@ def test_socket() -> None:
         assert held_by(record) == {"sockets": (holder,)}
         assert find(scan(descriptors=False), place.dev, place.ino) is None
         assert find(scan(["uts", "user"]), place.dev, place.ino) is None
+
+
+@POWER
+@pytest.mark.parametrize("room", [None, 60])
+def test_pinned_too(room: int | None, tmp_path: Path) -> None:
+    """A mount beside them hides no other holders, though no process is inside."""
+
+    def look() -> None:
+        if room is not None:  # In which workers cannot hold what they meet.
+            resource.setrlimit(resource.RLIMIT_NOFILE, (room, room))
+        path = tmp_path / "pin"
+        with NetNamespace.new("net") as network, closing(network.socket()) as end:
+            network.pin(path)
+            record = known(scan(), network.fileno())
+            held = held_by(record)
+            assert held["sockets"] == (Holder(os.getpid(), end.fileno()),)
+            assert held["descriptors"] == (Holder(os.getpid(), network.fileno()),)
+            assert [pin.path for pin in record.pins] == [str(path)]
+
+    in_own_mounts(tmp_path, look)
 
 
 @POWER

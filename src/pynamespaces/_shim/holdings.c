@@ -171,8 +171,8 @@ static int visit_descriptor(struct worker *worker, int folder, int fd, void *con
     return 0;
 }
 
-/* Try the numbers from 0 on until there are no more, or too many gaps. That is cheaper than
- * to list them, for which the kernel looks each of them up as well. */
+/* Try the numbers from 0 on until there are no more, or too many gaps. That is cheaper
+ * than to list them, for which the kernel looks each of them up as well. */
 static int try_descriptors(struct worker *worker, int folder, struct descriptors *of) {
     struct stat facts;
     /* The size is how many there are, since Linux 6.2; before, it is 0. */

@@ -12,10 +12,11 @@ import os
 from collections.abc import Collection, Iterable, Iterator
 from typing import Final, TypeAlias
 
-from .. import _proc
-from .._core import census, reach
+from .. import _proc, lowlevel
+from .._core import census, elsewhere, reach
 from .._lib import lib
 from .._types import NamespaceId, NamespaceType
+from ..errors import NamespaceError
 from ._holdings import PROCESS_LINKS, THREAD_LINKS, Holdings
 from ._kin import Family
 
@@ -30,8 +31,12 @@ _CHILDREN: Final = (NamespaceType.PID, NamespaceType.TIME)
 
 
 def doubt_mounted(mounted: Iterable[int], family: Family, held: Holdings) -> None:
-    """Doubt those of what is mounted that nobody is in any more who was found there."""
-    for ino in mounted:
+    """
+    Doubt those of what is mounted that nobody is in any more who was found there.
+
+    Not those that were kept open: their numbers are theirs.
+    """
+    for ino in {*mounted} - family.held:
         id = family.ids.get(ino)
         if id is not None and not any(
             _is_in(task, id)
@@ -114,8 +119,7 @@ def _ask_again(place: _Place, ino: int, family: Family) -> NamespaceId | None:
         fd = lib.pyns_open_namespace(os.fsencode(place))
     else:
         pid, number, is_socket = place
-        # To take a socket and close it again could take its owner's time.
-        fd = -1 if is_socket else _open_file(pid, number)
+        fd = (_open_of_socket if is_socket else _open_file)(pid, number)
     if fd < 0:
         return None
     try:
@@ -135,6 +139,19 @@ def _open_file(pid: int, fd: int) -> int:
         if (opened := lib.pyns_open_namespace(os.fsencode(path))) >= 0:
             return opened
     return -1
+
+
+def _open_of_socket(pid: int, fd: int) -> int:
+    opened = []
+    try:
+        opened.append(lowlevel.pidfd_open(pid))
+        opened.append(lowlevel.pidfd_getfd(opened[0], fd))
+        return elsewhere.open_netns_of(opened[1], int)
+    except NamespaceError:
+        return -1  # It is closed, or its process has ended.
+    finally:
+        for each in opened:
+            os.close(each)
 
 
 def _without(

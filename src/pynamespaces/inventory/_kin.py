@@ -35,6 +35,8 @@ class Family:
         """The same, ids only."""
         self.doubtful: set[int] = set()
         """Numbers that may have passed from one namespace to the next meanwhile."""
+        self.held: set[int] = set()
+        """Numbers that cannot have: a worker kept the namespace open to the end."""
 
     def add(self, part: census.Part) -> None:
         """Take in what a part of a census says of namespaces."""
@@ -44,6 +46,8 @@ class Family:
             ino, flag, owner, parent, uid, is_held = row[4:]
             type = _BY_FLAG[flag]
             id = NamespaceId(type, dev, ino, unique or None)
+            if is_held:
+                self.held.add(ino)
             if ino in ids:
                 # Without ids that are given once, who was not held may be another.
                 if ids[ino] != id or not (unique or is_held):
