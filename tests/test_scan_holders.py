@@ -232,7 +232,8 @@ def test_pinned_too(room: int | None, tmp_path: Path) -> None:
         if room is not None:  # In which workers cannot hold what they meet.
             resource.setrlimit(resource.RLIMIT_NOFILE, (room, room))
         path = tmp_path / "pin"
-        with NetNamespace.new("net") as network, closing(network.socket()) as end:
+        network = NetNamespace.new("net")
+        with closing(network), closing(network.socket()) as end:
             network.pin(path)
             record = known(scan(), network.fileno())
             held = held_by(record)
