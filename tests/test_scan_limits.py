@@ -4,6 +4,7 @@ import os
 import resource
 import signal
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ from provoking import another_process, drop_capabilities, hide_proc, mount, own_
 from support import TIER, in_child, own_all, run_python
 
 from pynamespaces import (
+    Namespace,
     NamespaceLimitError,
     NamespaceType,
     NoSuchNamespaceError,
@@ -239,15 +241,16 @@ def test_another_proc() -> None:
         assert os.getpid() == 1
         own = int(os.readlink("/proc/self"))
         assert own != 1
-        found = scan()
+        with closing(Namespace.current("uts")):
+            found = scan()
         process = found.process(own)
         assert process is not None
         assert process.pids[-1] == 1
         record = known(found, "/proc/self/ns/pid")
         assert record.processes == (own,)
         assert record.leader == own
-        for holder in (h for record in found for h in record.descriptors):
-            assert os.path.exists(f"/proc/{holder.pid}")
+        holders = known(found, "/proc/self/ns/uts").descriptors
+        assert own in [holder.pid for holder in holders]
         # Nobody's sockets are told as somebody else's.
         assert not [holder for record in found for holder in record.sockets]
 

@@ -106,14 +106,6 @@ RAW void raw_set_name(const char *name) {
     raw4(SYS_prctl, PR_SET_NAME, ADDRESS(name), 0, 0);
 }
 
-RAW void raw_chdir(const char *path) {
-    raw4(SYS_chdir, ADDRESS(path), 0, 0, 0);
-}
-
-RAW void raw_setsid(void) {
-    raw4(SYS_setsid, 0, 0, 0, 0);
-}
-
 RAW void raw_close(int fd) {
     raw4(SYS_close, fd, 0, 0, 0);
 }

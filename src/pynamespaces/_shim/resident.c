@@ -120,7 +120,6 @@ static BARE void __attribute__((noreturn)) be_init(int channel, int program,
                                                    int waiting) {
     const char ready = 1;
     raw_set_name("pyns-init");
-    raw_chdir("/"); /* hold no directory, which could not be unmounted */
     close_all_but(channel, waiting);
     /* Ignored, children would be gone with their status. */
     raw_default_action(SIGCHLD);
@@ -191,8 +190,6 @@ static BARE int receive_fd(int socket) {
 static BARE void __attribute__((noreturn)) be_guard(int parent, int socket) {
     UNSET struct pollfd either[2];
     raw_set_name("pyns-guard");
-    raw_setsid(); /* what kills the parent's process group must not kill this */
-    raw_chdir("/"); /* hold no directory, which could not be unmounted */
     close_all_but(parent, socket);
     int target = receive_fd(socket);
     if (target < 0)

@@ -105,7 +105,15 @@ static int let_pass(int fd) {
 static int run_guard(void *argument) {
     struct room *room = argument;
     const int numbers[] = {room->parent_pidfd, room->watch[1], 0};
+    /* What kills the parent's process group must not kill the guard. The caller goes on as
+     * soon as the guard is another program, which would be too late. */
+    int session = PYNS_RESULT(setsid());
     int result = hand_over_self(room->channel, 'g', -1);
+    if (result == 0 && session < 0)
+        result = session;
+    if (chdir("/") < 0) {
+        /* It then holds a directory, which cannot be unmounted: no reason to fail. */
+    }
     if (result == 0)
         result = let_pass(room->parent_pidfd);
     if (result == 0)
