@@ -208,7 +208,7 @@ def guard_of(process: Popen[bytes]) -> int:
 
 
 def test_guard_is_in_no_group_of_ours() -> None:
-    """What is sent to the caller's process group does not reach the guard, at no time."""
+    """What is sent to the caller's process group does not ever reach the guard."""
     for _ in range(20):
         with Popen(["cat"], stdin=subprocess.PIPE, die_with_parent=True) as process:
             guard = guard_of(process)
