@@ -24,6 +24,8 @@ from .measure import (
 from .place import Place
 
 _LSNS: Final = ["lsns", "--json"]
+# One that has few pages, if it is there.
+_IDLE: Final = [*(["busybox"] if which("busybox") else []), "sleep", "infinity"]
 _OWN: Final = lowlevel.CLONE_NEWUTS | lowlevel.CLONE_NEWIPC
 _BOUNDS: Final = {2_000: 0.3, 8_000: 0.15}
 # A scan takes long beside a time slice; so few rounds will do.
@@ -60,7 +62,13 @@ def rows(place: Place) -> Iterator[Row]:
 
 @contextmanager
 def _population(count: int) -> Iterator[None]:
-    """Have so many processes, each in namespaces of its own."""
+    """
+    Have so many processes, each in namespaces of its own.
+
+    Each is another program, as elsewhere: thousands of forks that share all their
+    memory keep the kernel busy where it samples what memory is used (DAMON), which
+    takes one of the cores from who uses more than one.
+    """
     ready, say = os.pipe()
     pids = []
     try:
@@ -69,15 +77,16 @@ def _population(count: int) -> Iterator[None]:
             if pid == 0:
                 try:
                     lowlevel.unshare(_OWN)
-                    os.write(say, b".")
-                    signal.pause()
+                    os.execvp(_IDLE[0], _IDLE)
+                except OSError as error:
+                    os.write(say, str(error).encode())
                 finally:
                     os._exit(1)
             pids.append(pid)
         os.close(say)
-        missing = count
-        while missing:
-            missing -= len(os.read(ready, missing)) or missing
+        # The last one's end is closed as it becomes another program.
+        if failed := os.read(ready, 1000):
+            raise RuntimeError(failed.decode())
         yield
     finally:
         for pid in pids:

@@ -10,7 +10,7 @@
 #define SIOCGSKNS 0x894C
 #endif
 
-#define MOST_GAPS 16
+#define MOST_GAPS 4
 
 struct tasks {
     int pid;

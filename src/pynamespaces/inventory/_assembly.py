@@ -90,18 +90,17 @@ def namespace_records(
     started, relative = held.started, family.relative
     threads, children = held.threads, held.for_children
     descriptors, sockets = held.descriptors, held.sockets
-    owner_uids = {ino: kin.owner_uid for ino, kin in family.known.items()}
-    for ino, kin in family.known.items():
-        id, owner, parent, owner_uid, owner_unique, parent_unique = kin
+    for ino, id in family.ids.items():
         if id.type not in types:
             continue
+        owner, parent, owner_uid, owner_unique, parent_unique = family.kin[ino]
         owned_by = relative(owner, owner_unique)
-        if owned_by is not None and owner_uid is None:
-            owner_uid = owner_uids.get(owner)
-        members = held.processes.get(ino, [])
+        if owned_by is not None and owner_uid is None and owner in family.kin:
+            owner_uid = family.kin[owner][2]
+        members = held.processes(ino)
         leader = members[0] if members else None
         if len(members) > 1:
-            members.sort()
+            members = sorted(members)
             leader = min(members, key=started.__getitem__)
         yield NamespaceRecord(
             id,

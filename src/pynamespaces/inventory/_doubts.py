@@ -40,8 +40,8 @@ def doubt_mounted(mounted: Iterable[int], family: Family, held: Holdings) -> Non
         id = family.ids.get(ino)
         if id is not None and not any(
             _is_in(task, id)
-            for tasks in (held.processes, held.threads)
-            for task in tasks.get(ino, ())[:1]
+            for tasks in (held.processes(ino), held.threads.get(ino, ()))
+            for task in tasks[:1]
         ):
             family.doubtful.add(ino)
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from operator import attrgetter
 from types import ModuleType
-from typing import Final, Literal, TypeAlias, final, overload
+from typing import Literal, TypeAlias, final, overload
 
 from .. import _core
 from .._types import NamespaceId, NamespaceType, TypeLike, override
@@ -18,8 +17,7 @@ from .records import (
     Unreadable,
 )
 
-# In C, for the sake of thousands.
-_order: Final = attrgetter("type", "id.ino")
+_ByType: TypeAlias = dict[NamespaceType, dict[int, NamespaceRecord]]
 
 Hierarchy: TypeAlias = Literal["user", "pid", "process"]
 
@@ -34,7 +32,7 @@ class Inventory:
     compared. It is not changed once it is made.
     """
 
-    __slots__ = ("__weakref__", "_by_key", "_namespaces", "_processes", "_unreadable")
+    __slots__ = ("__weakref__", "_by_type", "_namespaces", "_processes", "_unreadable")
 
     def __init__(
         self,
@@ -43,9 +41,16 @@ class Inventory:
         unreadable: Iterable[Unreadable] = (),
     ) -> None:
         # Of two that say the same of which they are, as of two processes, one counts.
-        found = {_order(record): record for record in namespaces}
-        self._by_key = {key: found[key] for key in sorted(found)}
-        self._namespaces = list(self._by_key.values())
+        found: _ByType = {type: {} for type in NamespaceType}
+        for record in namespaces:
+            found[record.type][record.id.ino] = record
+        self._by_type = {
+            type: {ino: records[ino] for ino in sorted(records)}
+            for type, records in found.items()
+        }
+        self._namespaces = [
+            record for records in self._by_type.values() for record in records.values()
+        ]
         by_pid = {process.pid: process for process in processes}
         self._processes = {pid: by_pid[pid] for pid in sorted(by_pid)}
         self._unreadable = list(unreadable)
@@ -59,12 +64,11 @@ class Inventory:
         """
         if type is None:
             return list(self._namespaces)
-        wanted = NamespaceType(type)
-        return [record for record in self._namespaces if record.type is wanted]
+        return list(self._by_type[NamespaceType(type)].values())
 
     def namespace(self, id: NamespaceId) -> NamespaceRecord | None:
         """Return the record of a namespace; ``None`` if it was not found."""
-        record = self._by_key.get((id.type, id.ino))
+        record = self._by_type[id.type].get(id.ino)
         return record if record is not None and _changes.same(record.id, id) else None
 
     def processes(self) -> list[ProcessRecord]:

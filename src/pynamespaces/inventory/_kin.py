@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from typing import Final, NamedTuple
+from typing import Final, TypeAlias
 
 from .. import lowlevel
 from .._core import census, reach
@@ -15,24 +15,23 @@ _USER: Final = NamespaceType.USER
 _BY_FLAG: Final = {int(type.flag): type for type in NamespaceType}
 
 
-class Kin(NamedTuple):
-    """One namespace; owner and parent are inode numbers, or 0; and their ids, or 0."""
+# No class of its own, and no id in it: the collector of garbage passes over plain
+# tuples of numbers, of which there are thousands here.
+Kin: TypeAlias = tuple[int, int, int | None, int, int]
+"""Of one namespace: owner, parent, owner's uid; the ids of owner and parent, or 0."""
 
-    id: NamespaceId
-    owner: int
-    parent: int
-    owner_uid: int | None
-    owner_unique: int
-    parent_unique: int
+ALONE: Final[Kin] = (0, 0, None, 0, 0)
+"""That of a namespace which cannot be asked."""
 
 
 class Family:
     """All namespaces that were found, by inode number."""
 
     def __init__(self) -> None:
-        self.known: dict[int, Kin] = {}
         self.ids: dict[int, NamespaceId] = {}
-        """The same, ids only."""
+        """Which they are."""
+        self.kin: dict[int, Kin] = {}
+        """What each of them is related to, by inode numbers, or 0."""
         self.doubtful: set[int] = set()
         """Numbers that may have passed from one namespace to the next meanwhile."""
         self.held: set[int] = set()
@@ -40,24 +39,23 @@ class Family:
 
     def add(self, part: census.Part) -> None:
         """Take in what a part of a census says of namespaces."""
-        known, ids = self.known, self.ids
+        kin, ids, held = self.kin, self.ids, self.held
         for row in part.namespaces:
-            dev, unique, owner_unique, parent_unique = row[:4]
-            ino, flag, owner, parent, uid, is_held = row[4:]
+            dev, unique, owner_id, parent_id, ino, flag, owner, parent, uid, kept = row
             type = _BY_FLAG[flag]
             id = NamespaceId(type, dev, ino, unique or None)
-            if is_held:
-                self.held.add(ino)
+            if kept:
+                held.add(ino)
             if ino in ids:
                 # Without ids that are given once, who was not held may be another.
-                if ids[ino] != id or not (unique or is_held):
+                if ids[ino] != id or not (unique or kept):
                     self.doubtful.add(ino)
                 continue
             ids[ino] = id
             if type is _USER:
-                known[ino] = Kin(id, owner, owner, uid, owner_unique, owner_unique)
+                kin[ino] = owner, owner, uid, owner_id, owner_id
             else:
-                known[ino] = Kin(id, owner, parent, None, owner_unique, parent_unique)
+                kin[ino] = owner, parent, None, owner_id, parent_id
         self.doubtful.update(ino for (ino,) in part.doubts)
 
     def relative(self, ino: int, unique: int) -> NamespaceId | None:
@@ -71,16 +69,16 @@ class Family:
             return id
         return None
 
-    def note(self, kin: Kin) -> None:
+    def note(self, id: NamespaceId, kin: Kin = ALONE) -> None:
         """Take in one namespace; it takes the place of what else has its number."""
-        self.known[kin.id.ino] = kin
-        self.ids[kin.id.ino] = kin.id
+        self.ids[id.ino] = id
+        self.kin[id.ino] = kin
 
     def forget(self, numbers: Iterable[int]) -> None:
         """Leave out what has died; who is others' kin stays."""
-        named = {ino for kin in self.known.values() for ino in kin[1:3]}
+        named = {ino for kin in self.kin.values() for ino in kin[:2]}
         for ino in {*numbers} - named:
-            self.known.pop(ino, None)
+            self.kin.pop(ino, None)
             self.ids.pop(ino, None)
 
     def meet(self, fd: int) -> int:
@@ -99,7 +97,7 @@ class Family:
             parent = self._follow(lowlevel.ns_get_parent, fd)
         uid = lowlevel.ns_get_owner_uid(fd) if is_user else None
         self.note(
-            Kin(id, owner, parent, uid, self._unique_of(owner), self._unique_of(parent))
+            id, (owner, parent, uid, self._unique_of(owner), self._unique_of(parent))
         )
         return id.ino
 

@@ -23,7 +23,7 @@ _HANDLE: Final = struct.Struct("=QII")
 
 def meet_listed(family: Family, types: Iterable[NamespaceType]) -> None:
     """Ask the namespaces that were found in no other way, as far as the caller may."""
-    known = {kin.id.unique for kin in family.known.values()}
+    known = {id.unique for id in family.ids.values()}
     for type in types:
         try:
             listed = lowlevel.listns(type.flag)

@@ -15,7 +15,7 @@ from .._lib import lib
 from .._types import NamespaceId, NamespaceType
 from ..errors import NamespaceError
 from ._holdings import Holdings
-from ._kin import Family, Kin
+from ._kin import Family
 from .records import Pin, Unreadable
 
 _MNT: Final = NamespaceType.MNT
@@ -47,9 +47,9 @@ class Pins:
     def look_deeper(self) -> None:
         """Look into mount namespaces in which no process has all in sight."""
         while waiting := [
-            kin.id
-            for kin in self._family.known.values()
-            if kin.id.type is _MNT and kin.id.ino not in self._toured
+            id
+            for id in self._family.ids.values()
+            if id.type is _MNT and id.ino not in self._toured
         ]:
             for id in waiting:
                 self._look_into(id)
@@ -78,7 +78,7 @@ class Pins:
                 if mount.type == "nsfs" and (named := _named(mount.root)) is not None:
                     places[named].append((mnt, mount.path))
         for (type, ino), mounted_at in places.items():
-            if ino not in self._family.known:
+            if ino not in self._family.ids:
                 self._meet(type, ino, mounted_at)
             for mnt, path in mounted_at:
                 where = self._family.ids.get(mnt)
@@ -110,9 +110,8 @@ class Pins:
             finally:
                 os.close(fd)
         self._refuse(f"{type}:[{ino}] at {path}", reason)
-        device = next(iter(self._family.known.values())).id.dev
-        id = NamespaceId(type, device, ino)
-        self._family.note(Kin(id, 0, 0, None, 0, 0))
+        device = next(iter(self._family.ids.values())).dev
+        self._family.note(NamespaceId(type, device, ino))
 
     def _open_mounted(self, mnt: int, path: str, depth: int = 0) -> int | None:
         if mnt == self._own:
@@ -159,7 +158,7 @@ class Pins:
                     yield mounted
 
     def _paths(self, id: NamespaceId) -> Iterator[str]:
-        for task in self._held.processes.get(id.ino, ()):
+        for task in self._held.processes(id.ino):
             yield _proc.namespace_path(task, _MNT)
         for task in self._held.threads.get(id.ino, ()):
             yield _proc.namespace_path(task, _MNT)
