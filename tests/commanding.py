@@ -14,8 +14,8 @@ from pynamespaces.cli import scanning
 from pynamespaces.inventory import Inventory
 
 ALL: Final = (
-    *("list", "tree", "show", "exec", "run", "pin", "unpin", "netns", "doctor"),
-    "demo",
+    *("list", "tree", "show", "exec", "run", "pin", "unpin", "netns", "trace"),
+    *("doctor", "demo"),
 )
 """The commands that there are."""
 

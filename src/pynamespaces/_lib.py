@@ -118,12 +118,15 @@ class Spawn(Protocol):
     caps: int
     cap_set: int
     no_new_privs: bool
+    filter: Text
+    filter_length: int
     owner: int
     pid: int
     pidfd: int
     program_pidfd: int
     channel: int
     guard_pidfd: int
+    listener: int
     step: int
     nstype: int
 
@@ -158,6 +161,13 @@ class Census(Protocol):
     total: int
     done: int
     tally: Tally
+
+
+class Ring(Protocol):
+    """``struct pyns_ring``: what the kernel writes of one CPU."""
+
+    size: int
+    owner: int
 
 
 class Lib(Protocol):
@@ -204,6 +214,7 @@ class Lib(Protocol):
     PYNS_STEP_SESSION: int
     PYNS_STEP_STDIO: int
     PYNS_STEP_EXECVE: int
+    PYNS_STEP_FILTER: int
     PYNS_WANT_THREADS: int
     PYNS_WANT_DESCRIPTORS: int
     PYNS_WANT_SOCKETS: int
@@ -253,6 +264,9 @@ class Lib(Protocol):
     CLONE_CLEAR_SIGHAND: int
     CLONE_INTO_CGROUP: int
 
+    PERF_EVENT_IOC_ENABLE: int
+    PERF_EVENT_IOC_SET_OUTPUT: int
+    PERF_EVENT_IOC_SET_FILTER: int
     PIDFD_NONBLOCK: int
     PIDFD_THREAD: int
     PIDFD_GET_CGROUP_NAMESPACE: int
@@ -367,6 +381,7 @@ class Lib(Protocol):
         self, spawn: Spawn, channel: int, text: Buffer, size: int, /
     ) -> int: ...
     def pyns_spawn_drop(self, spawn: Spawn, /) -> int: ...
+    def pyns_end_listening(self, spawn: Spawn, /) -> int: ...
     def pyns_spawn_open(
         self, spawn: Spawn, path: bytes, dev: int, ino: int, /
     ) -> int: ...
@@ -402,6 +417,13 @@ class Lib(Protocol):
     def pyns_census_start(self, census: Census, /) -> int: ...
     def pyns_census_wait(self, census: Census, milliseconds: int, /) -> int: ...
     def pyns_census_end(self, census: Census, /) -> int: ...
+    def pyns_perf_event_open(
+        self, attr: bytes, pid: int, cpu: int, place: IntOut, /
+    ) -> int: ...
+    def pyns_ring_map(self, ring: Ring, fd: int, size: int, /) -> int: ...
+    def pyns_ring_unmap(self, ring: Ring, /) -> int: ...
+    def pyns_ring_take(self, ring: Ring, buffer: Buffer, room: int, /) -> int: ...
+    def pyns_fail_call(self, which: int, /) -> int: ...
 
 
 class _Ffi(Protocol):
@@ -512,6 +534,12 @@ def new_census() -> Census:
     record = ffi.new("struct pyns_census *")
     # In C: a signal handler that raises cannot come before it.
     return cast("Census", ffi.gc(record, lib.pyns_census_end))
+
+
+def new_ring() -> Ring:
+    """Make the record of a ring, which is unmapped when the record goes."""
+    record = ffi.new("struct pyns_ring *")
+    return cast("Ring", ffi.gc(record, lib.pyns_ring_unmap))
 
 
 def read_rows(rows: object, count: int) -> bytes:

@@ -246,6 +246,36 @@ def mount_id(fd: int) -> int | None:
     return None if number is None else int(number)
 
 
+def process_of(tid: int) -> int | None:
+    """Return the process of a thread; of one that is a process, its own id."""
+    number = _field(f"/proc/{tid}/status", "Tgid")
+    return None if number is None else int(number)
+
+
+def pid_of_descriptor(tid: int, fd: int) -> int | None:
+    """Return whose pidfd a descriptor of a thread is; ``None`` if it is none."""
+    pid = int(_field(f"/proc/{tid}/fdinfo/{fd}", "Pid") or 0)
+    return pid if pid > 0 else None
+
+
+def children_of(pid: int, tid: int) -> frozenset[int]:
+    """Return what a thread has borne that has not been waited for, as far as known."""
+    text = _read(f"/proc/{pid}/task/{tid}/children")
+    return frozenset(int(word) for word in (text or "").split())
+
+
+def shows_this_process() -> bool:
+    """Return whether the ids in ``/proc`` are those of the caller's pid namespace."""
+    return link_text("/proc/self") == str(os.getpid())
+
+
+def parent_of(pid: int) -> int | None:
+    """Return the parent of a process, if it is still there."""
+    data = _read_bytes(f"/proc/{pid}/stat")
+    # The name before it may have anything in it.
+    return None if not data else int(data.rpartition(b")")[2].split()[1])
+
+
 def task_name(task: str) -> str:
     """Return what a task calls itself, such as ``self/task/12``; empty if it ended."""
     return (_read(f"/proc/{task}/comm") or "").rstrip("\n")

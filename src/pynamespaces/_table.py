@@ -338,6 +338,12 @@ TABLE: Final = (
     Row("open-refused", (errno.EPERM, errno.EACCES), _OPEN, (), None,
         NamespacePermissionError,
         "the path may not be searched, or the caller may not look into the process"),
+    # --- watching ---
+    Row("perf-power", (errno.EPERM, errno.EACCES), ("perf_event_open",), (), None,
+        NamespacePermissionError,
+        "the caller has no CAP_PERFMON in the first user namespace, and the sysctl "
+        "kernel.perf_event_paranoid does not let everybody watch",
+        "become root; or watch a command of your own, for which it is not needed"),
     # --- whatever the call ---
     Row("no-such-file", (errno.ENOENT,), _ANY, (), None, NoSuchNamespaceError),
     Row("no-such-process", (errno.ESRCH,), _ANY, (), None, NoSuchProcessError,

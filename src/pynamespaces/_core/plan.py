@@ -41,6 +41,8 @@ class Where(NamedTuple):
     cgroup: int = _NOTHING
     caps: Caps = None
     no_new_privs: bool = False
+    filter: bytes | None = None
+    """Of its system calls, as :manpage:`seccomp(2)` takes it; who starts it answers."""
 
     @property
     def has_init(self) -> bool:

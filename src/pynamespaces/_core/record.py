@@ -19,6 +19,11 @@ from .plan import Program, Where
 _T = NamespaceType
 _NOTHING: Final = -1
 
+_INSTRUCTION: Final = 8
+"""The size of struct sock_filter."""
+
+_MOST_INSTRUCTIONS: Final = 4096
+
 
 def write_program(spawn: Spawn, program: Program) -> list[object]:
     """Write down what is executed; return what must be kept alive meanwhile."""
@@ -58,8 +63,14 @@ def _kept_text(text: bytes, kept: list[object]) -> Text:
     return copy
 
 
-def write_where(spawn: Spawn, where: Where, stack: ExitStack) -> None:
-    """Write down where it starts; what is made for that lives as long as *stack*."""
+def write_where(
+    spawn: Spawn, where: Where, stack: ExitStack, kept: list[object]
+) -> None:
+    """
+    Write down where it starts; what is made for that lives as long as *stack*.
+
+    What else must be kept alive meanwhile is added to *kept*.
+    """
     becomes_root = _becomes_root(spawn, where)
     made = _make_beforehand(where, stack)
     spawn.userns = made.get(_T.USER, _NOTHING)
@@ -95,11 +106,21 @@ def write_where(spawn: Spawn, where: Where, stack: ExitStack) -> None:
         spawn.guard = spawn.resident if where.die_with_parent else _NOTHING
     spawn.cgroup = where.cgroup
     spawn.no_new_privs = where.no_new_privs
+    if where.filter is not None:
+        _write_filter(spawn, where.filter, kept)
     if where.caps == "keep":
         spawn.caps = lib.PYNS_CAPS_KEEP
     elif where.caps is not None:
         spawn.caps = lib.PYNS_CAPS_ONLY
         spawn.cap_set = sum(1 << cap for cap in where.caps)
+
+
+def _write_filter(spawn: Spawn, filter: bytes, kept: list[object]) -> None:
+    length, rest = divmod(len(filter), _INSTRUCTION)
+    if rest or not 0 < length <= _MOST_INSTRUCTIONS:
+        raise ValueError(f"a filter of {len(filter)} bytes is none of whole instructions")
+    spawn.filter = _kept_text(filter, kept)
+    spawn.filter_length = length
 
 
 def _open_resident(spawn: Spawn) -> None:

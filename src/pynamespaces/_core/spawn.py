@@ -53,7 +53,7 @@ class Child:
         """
         _refuse_closed(program.pass_fds)
         kept = record.write_program(self._spawn, program)
-        record.write_where(self._spawn, where, stack)
+        record.write_where(self._spawn, where, stack, kept)
         if where.join:
             sys.audit("pynamespaces.setns", tuple(type for type, _ in where.join))
         if where.new:
@@ -127,6 +127,15 @@ class Child:
         """Of the program itself, which with an init is another."""
         spawn = self._spawn
         return spawn.program_pidfd if self.has_init else spawn.pidfd
+
+    @property
+    def listener(self) -> int:
+        """Of the filter of its calls; it stays this object's. -1: there is none."""
+        return self._spawn.listener
+
+    def end_listening(self) -> None:
+        """Close the listener: calls that it was to answer fail from now on."""
+        lib.pyns_end_listening(self._spawn)
 
     def status(self, status: int) -> int:
         """

@@ -39,6 +39,7 @@ _STEPS: Final = {
     lib.PYNS_STEP_SESSION: ("execve", "setpgid"),
     lib.PYNS_STEP_STDIO: ("execve", "dup2"),
     lib.PYNS_STEP_EXECVE: ("execve", "execve"),
+    lib.PYNS_STEP_FILTER: ("supervise", "seccomp"),
 }
 
 # What files of /proc a step writes.
@@ -64,7 +65,40 @@ def refusal(spawn: Spawn, number: int, where: Where, program: Program) -> SpawnE
         filename = program.name
     elif step == "chdir":
         filename = program.directory
+    if step == "supervise":
+        return _refusal_of_filter(number)
     return spawn_error(number, step, syscall, types, filename)
+
+
+# Why a filter with a listener was refused, and what to do about it.
+_FILTER: Final = {
+    errno.EBUSY: (
+        "the calls of this process are supervised already, and that does not nest",
+        "start the program from outside of the one that is supervised",
+    ),
+    errno.EACCES: (
+        "it takes CAP_SYS_ADMIN, or that the program can gain no privileges",
+        None,
+    ),
+    errno.EPERM: ("a seccomp filter or a security module forbids it", None),
+    errno.ENOSYS: (
+        "this kernel, or a filter around this process, has no seccomp filters",
+        None,
+    ),
+    errno.EINVAL: ("it needs Linux 5.5: user notifications", None),
+}
+
+
+def _refusal_of_filter(number: int) -> SpawnError:
+    reason, hint = _FILTER.get(number, (None, None))
+    return SpawnError(
+        number,
+        os.strerror(number),
+        syscall="seccomp",
+        reason=reason,
+        hint=hint,
+        step="supervise",
+    )
 
 
 # Which step it was that made a namespace beforehand: by the call, or the file written.

@@ -54,6 +54,7 @@ enum pyns_step {
     PYNS_STEP_SESSION,
     PYNS_STEP_STDIO,
     PYNS_STEP_EXECVE,
+    PYNS_STEP_FILTER,
 };
 
 /* A namespace that may be entered. Owned by the Python object that made it. */
@@ -150,6 +151,8 @@ struct pyns_spawn {
     int caps;             /* enum pyns_caps */
     uint64_t cap_set;
     int no_new_privs;
+    const char *filter;   /* of seccomp(2), whose listener the caller gets, or NULL */
+    int filter_length;    /* in instructions */
     /* what became of it */
     int owner;            /* the process that it belongs to */
     int pid;              /* the child to wait for: the program or its init */
@@ -157,6 +160,7 @@ struct pyns_spawn {
     int program_pidfd;    /* with an init: the program's */
     int channel;          /* with an init: on which it says how that ended */
     int guard_pidfd;
+    int listener;         /* of the filter */
     int step;             /* enum pyns_step, where it failed */
     int nstype;
     void *room;
@@ -359,6 +363,7 @@ int pyns_read_status(int channel);
 int pyns_end_guard(struct pyns_spawn *spawn);
 int pyns_spawn_listen(struct pyns_spawn *spawn, int channel, char *text, int size);
 int pyns_spawn_drop(struct pyns_spawn *spawn);
+int pyns_end_listening(struct pyns_spawn *spawn);
 int pyns_spawn_open(struct pyns_spawn *spawn, const char *path, uint64_t dev,
                     uint64_t ino);
 int pyns_spawn_copy(struct pyns_spawn *spawn, const char *content, int size);
@@ -381,6 +386,19 @@ int pyns_netns_cookie(int fd, uint64_t *cookie);
 /* clone.c */
 int pyns_clone3(uint64_t flags, int exit_signal, int cgroup, const int *set_tid,
                 int set_tid_size, int *pidfd);
+
+/* ring.c */
+struct pyns_ring {
+    void *base;
+    uint64_t size;
+    int owner; /* the process that has it mapped */
+};
+
+int pyns_perf_event_open(const unsigned char *attr, int pid, int cpu, int *place);
+int pyns_ring_map(struct pyns_ring *ring, int fd, uint64_t size);
+int pyns_ring_unmap(struct pyns_ring *ring);
+int pyns_ring_take(struct pyns_ring *ring, unsigned char *buffer, uint64_t room);
+int pyns_fail_call(int which);
 
 /* census.c */
 int pyns_census_start(struct pyns_census *census);

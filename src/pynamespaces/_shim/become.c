@@ -270,8 +270,12 @@ static int execute(struct room *room) {
 /* Become the program: return only -errno. */
 int pyns_become(struct room *room) {
     const struct pyns_spawn *plan = &room->plan;
+    at(room, PYNS_STEP_FILTER);
+    int result = plan->filter ? pyns_submit(room) : 0;
+    if (result < 0)
+        return result;
     at(room, PYNS_STEP_STDIO);
-    int result = set_stdio(plan->stdio);
+    result = set_stdio(plan->stdio);
     if (result == 0)
         result = set_power_and_place(room);
     if (result < 0)

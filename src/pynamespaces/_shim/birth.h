@@ -34,6 +34,9 @@ enum role {
 
 #define ROLE_STACK 65536
 
+/* The size of one of a filter, which is as the kernel's struct sock_filter. */
+#define PYNS_INSTRUCTION 8
+
 /* Memory that the children with a copy of the caller's let go of. */
 struct gap {
     char *start;
@@ -69,6 +72,7 @@ struct room {
     int channel;        /* on which the children hand over their pidfds */
     int inbox;
     int parent_pidfd;
+    int spare;          /* gives way to the listener of a filter */
     int watch[2];       /* from the settler to the guard */
     int gate[2];        /* from the stage to the settler */
     int start[2];       /* from the init to the program */
@@ -97,6 +101,10 @@ int pyns_stage(void *room);
 void pyns_fail(struct room *room, int result);
 int pyns_start_guard(struct room *room);
 int pyns_bear_settler(struct room *room);
+int pyns_hand_over(int channel, char tag, int fd);
+
+/* supervise.c */
+int pyns_submit(const struct room *room);
 
 /* become.c */
 int pyns_become(struct room *room);

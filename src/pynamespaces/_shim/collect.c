@@ -68,24 +68,28 @@ static int take_handle(int inbox, int *handle, int *pid) {
     return tag;
 }
 
+#define HANDLES 4
+
 /* Take over what the children have sent, each once and in the order in which they do.
  * What an init sends after it is for later, and comes from where others may have power
  * over it. 1: all is there; 0: not; or -errno. */
 int pyns_take_handles(struct pyns_spawn *spawn, int *guard_pid) {
     const struct room *room = spawn->room;
-    const char order[] = {'g', 'c', 'p'};
-    int *handles[] = {&spawn->guard_pidfd, &spawn->pidfd, &spawn->program_pidfd};
-    const int wanted[] = {spawn->guard >= 0, 1, spawn->init >= 0};
-    int pids[3] = {0}, result = 1, next = 0;
-    int missing = wanted[0] + wanted[1] + wanted[2];
+    const char order[] = {'g', 'c', 'p', 'l'};
+    int *handles[] = {&spawn->guard_pidfd, &spawn->pidfd, &spawn->program_pidfd,
+                      &spawn->listener};
+    const int wanted[] = {spawn->guard >= 0, room->in_two_steps, spawn->init >= 0,
+                          spawn->filter != NULL};
+    int pids[HANDLES] = {0}, result = 1, next = 0;
+    int missing = wanted[0] + wanted[1] + wanted[2] + wanted[3];
     for (int left = missing; left > 0; left--) {
         int handle, pid = 0;
         int tag = take_handle(room->inbox, &handle, &pid);
         /* Who was killed has sent nothing; the next may have. */
         int i = next;
-        while (i < 3 && (!wanted[i] || order[i] != tag))
+        while (i < HANDLES && (!wanted[i] || order[i] != tag))
             i++;
-        if (i == 3) {
+        if (i == HANDLES) {
             pyns_close(handle);
             break;
         }
@@ -131,7 +135,7 @@ int pyns_spawn_clear(struct pyns_spawn *spawn) {
         .owner = getpid(), .userns = -1, .timens = -1, .cgroup = -1,
         .resident = -1, .init = -1, .guard = -1, .at_home = -1, .group_count = -1,
         .umask = -1, .process_group = -1, .pidfd = -1, .program_pidfd = -1,
-        .channel = -1, .guard_pidfd = -1, .setup = {.hostname_length = -1},
+        .channel = -1, .guard_pidfd = -1, .listener = -1, .setup = {.hostname_length = -1},
     };
     return 0;
 }
@@ -145,6 +149,7 @@ static int close_all(struct pyns_spawn *spawn) {
     pyns_close_and_forget(&spawn->program_pidfd);
     pyns_close_and_forget(&spawn->guard_pidfd);
     pyns_close_and_forget(&spawn->channel);
+    pyns_close_and_forget(&spawn->listener);
     pyns_close_and_forget(&spawn->resident);
     return 0;
 }
@@ -203,6 +208,12 @@ int pyns_end_guard(struct pyns_spawn *spawn) {
     if (!is_inherited(spawn))
         kill_and_reap(spawn->guard_pidfd, 0);
     pyns_close_and_forget(&spawn->guard_pidfd);
+    return 0;
+}
+
+/* Calls that the filter would have answered fail from now on, by ENOSYS. */
+int pyns_end_listening(struct pyns_spawn *spawn) {
+    pyns_close_and_forget(&spawn->listener);
     return 0;
 }
 

@@ -54,6 +54,13 @@ static inline void pyns_close(int fd) {
     errno = saved;
 }
 
+/* linux/perf_event.h */
+#ifndef PERF_EVENT_IOC_ENABLE
+#define PERF_EVENT_IOC_ENABLE _IO('$', 0)
+#define PERF_EVENT_IOC_SET_OUTPUT _IO('$', 5)
+#define PERF_EVENT_IOC_SET_FILTER _IOW('$', 6, char *)
+#endif
+
 /* sched.h; musl's and old glibc's lack the newer ones */
 #ifndef CLONE_NEWTIME
 #define CLONE_NEWTIME 0x00000080

@@ -78,6 +78,9 @@ static void put(struct arena *arena, struct room *room, const struct pyns_spawn 
     if (spawn->group_count > 0)
         room->plan.groups = take(arena, spawn->groups,
                                  (size_t)spawn->group_count * sizeof(unsigned int));
+    if (spawn->filter)
+        room->plan.filter = take(arena, spawn->filter,
+                                 (size_t)spawn->filter_length * PYNS_INSTRUCTION);
     room->kept = take(arena, NULL, (size_t)most_kept(spawn) * sizeof(int));
 }
 
@@ -229,6 +232,7 @@ struct room *pyns_make_room(const struct pyns_spawn *spawn) {
     room->size = size;
     room->plan = *spawn;
     room->stage_pidfd = room->channel = room->inbox = room->parent_pidfd = -1;
+    room->spare = -1;
     room->watch[0] = room->watch[1] = room->gate[0] = room->gate[1] = -1;
     room->start[0] = room->start[1] = room->offsets = room->proc = -1;
     room->caller = getpid();
@@ -250,5 +254,6 @@ void pyns_free_room(struct room *room) {
     pyns_close(room->channel);
     pyns_close(room->inbox);
     pyns_close(room->parent_pidfd);
+    pyns_close(room->spare);
     munmap(room, room->size);
 }

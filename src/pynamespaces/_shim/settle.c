@@ -12,7 +12,7 @@
 
 /* Send a descriptor to who is at the other end; it stays the sender's. -1: only who the
  * sender is, which the kernel tells. */
-static int hand_over(int channel, char tag, int fd) {
+int pyns_hand_over(int channel, char tag, int fd) {
     union {
         struct cmsghdr head;
         char space[CMSG_SPACE(sizeof(int))];
@@ -32,12 +32,12 @@ static int hand_over(int channel, char tag, int fd) {
 static int hand_over_self(int channel, char tag, int watch) {
     int self = PYNS_RESULT(syscall(SYS_pidfd_open, getpid(), 0));
     if (self < 0) {
-        hand_over(channel, tag, -1);
+        pyns_hand_over(channel, tag, -1);
         return self;
     }
-    int result = hand_over(channel, tag, self);
+    int result = pyns_hand_over(channel, tag, self);
     if (result == 0 && watch >= 0)
-        result = hand_over(watch, tag, self);
+        result = pyns_hand_over(watch, tag, self);
     /* Who was to have it has been killed. */
     if (result == -EPIPE || result == -ECONNRESET)
         result = -ECANCELED;
@@ -192,7 +192,7 @@ static int go_on_as_init(struct room *room) {
     if (pid < 0)
         return pid;
     const int numbers[] = {room->channel, pid, room->start[1]};
-    int result = hand_over(room->channel, 'p', pidfd);
+    int result = pyns_hand_over(room->channel, 'p', pidfd);
     /* Or the program could have it do what it may not do itself. */
     if (result == 0 && room->plan.no_new_privs) {
         pyns_at(&room->trace, PYNS_STEP_NO_NEW_PRIVS, 0);

@@ -21,20 +21,25 @@ static int joins_pid(const struct pyns_spawn *spawn) {
     return 0;
 }
 
+static int has_channel(const struct room *room) {
+    return room->in_two_steps || room->plan.filter;
+}
+
 static int take_over(struct pyns_spawn *spawn) {
     struct room *room = spawn->room;
     int guard_pid = 0, result = 1;
-    if (room->in_two_steps) {
+    if (has_channel(room)) {
         /* As many as there are handles to come: there is room for them. */
         pyns_close_and_forget(&room->stage_pidfd);
         pyns_close_and_forget(&room->channel);
         pyns_close_and_forget(&room->parent_pidfd);
+        pyns_close_and_forget(&room->spare);
         result = pyns_take_handles(spawn, &guard_pid);
     }
     if (room->result < 0)
         return room->result;
     /* It was killed if it did not come to its end; nobody knows then what is left. */
-    if (room->in_two_steps && (!room->done || result == 0))
+    if (result == 0 || (room->in_two_steps && !room->done))
         return -ECANCELED;
     if (result < 0)
         return result;
@@ -79,6 +84,11 @@ static int open_channel(struct room *room) {
     room->channel = ends[1];
     if (setsockopt(room->inbox, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) < 0)
         return -errno;
+    if (room->plan.filter) {
+        room->spare = PYNS_RESULT(fcntl(room->inbox, F_DUPFD_CLOEXEC, 0));
+        if (room->spare < 0)
+            return room->spare;
+    }
     if (room->plan.guard >= 0)
         room->parent_pidfd = PYNS_RESULT(syscall(SYS_pidfd_open, room->caller, 0));
     return room->plan.guard >= 0 && room->parent_pidfd < 0 ? room->parent_pidfd : 0;
@@ -201,7 +211,7 @@ static int start(struct pyns_spawn *spawn) {
     spawn->room = room;
     room->in_two_steps = in_two_steps;
     pyns_at(&room->trace, PYNS_STEP_CLONE, 0);
-    int result = in_two_steps ? open_channel(room) : 0;
+    int result = has_channel(room) ? open_channel(room) : 0;
     if (result == 0)
         result = hide_if_needed(spawn);
     if (result == 0)

@@ -43,7 +43,7 @@ Exit status:
   2    the command line is wrong
   130  it was interrupted by Ctrl-C
   141  standard output was closed, as by `| head`
-  exec and run have the status of the program: 128 + n if signal n killed it
+  exec, run and trace have that of the program: 128 + n if signal n killed it
 
 \b
 Completion of commands, options, types, columns, pids and names:
@@ -64,6 +64,7 @@ _COMMANDS: Final = {
     "pin": "Keep a namespace alive by a file.",
     "unpin": "Remove the file that keeps a namespace.",
     "netns": "List, create and delete network namespaces with names.",
+    "trace": "Watch who makes and enters namespaces, as it happens.",
     "doctor": "Say what this caller can do here, and why not more.",
     "demo": "Enter the namespaces of a process and come back.",
 }

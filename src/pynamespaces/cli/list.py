@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import Final
 
 import click
 
 from . import columns, output, pictures, watching
+from .durations import seconds
 from .filters import OWNER, PID, Filter
 from .scanning import scanned, tell_unreadable
 from .targets import Types, types_option
@@ -52,15 +52,6 @@ Exit status:
 _FILE: Final = click.Path(dir_okay=False, allow_dash=True)
 
 
-def _seconds(
-    context: click.Context, parameter: click.Parameter, given: float | None
-) -> float | None:
-    """Refuse what is no number, which is in every range."""
-    if given is not None and math.isnan(given):
-        raise click.BadParameter("nan is no number of seconds", context, parameter)
-    return given
-
-
 @click.command(help=_HELP)
 @types_option("-t", "--type", "types", help="Only these types: a,b,c; repeatable.")
 @click.option(
@@ -91,7 +82,7 @@ def _seconds(
 @click.option(
     *("-n", "--interval"),
     type=click.FloatRange(0.1, 86400),
-    callback=_seconds,
+    callback=seconds,
     metavar="SECONDS",
     help=f"How often --watch looks; every {_INTERVAL:g} if not given.",
 )

@@ -244,7 +244,7 @@ def table_lines(
     """
     texts = [[visible(cell) or NOTHING for cell in row] for row in rows]
     if width is None:
-        texts = [[_joined(cell) for cell in row[:-1]] + row[-1:] for row in texts]
+        texts = [[joined(cell) for cell in row[:-1]] + row[-1:] for row in texts]
     titles = [column.title for column in columns]
     widths = [max(map(cell_len, cells)) for cells in zip(titles, *texts, strict=True)]
     if width is not None:
@@ -254,7 +254,8 @@ def table_lines(
     return [head, *(_row(columns, row, widths, styles) for row in texts)]
 
 
-def _joined(cell: str) -> str:
+def joined(cell: str) -> str:
+    """Return a cell as one word."""
     return cell.replace(" ", "\\x20")
 
 
@@ -269,12 +270,13 @@ def _row(
         given = "dim" if cell == NOTHING else style
         if given == BY_ANSWER:
             given = _ANSWERS.get(cell, "")
-        parts.append((_fitted(cell, width, numeric=column.numeric), given))
+        parts.append((fitted(cell, width, numeric=column.numeric), given))
         parts.append((_GAP, ""))
     return parts[:-1]
 
 
-def _fitted(cell: str, width: int, *, numeric: bool) -> str:
+def fitted(cell: str, width: int, *, numeric: bool = False) -> str:
+    """Return what is safe already in as many cells as are asked for."""
     taken = cell_len(cell)
     if taken > width:
         return set_cell_size(cell, width - 1) + _ellipsis()

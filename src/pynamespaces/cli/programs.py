@@ -157,7 +157,7 @@ def finish(
         try:
             return foreground.finish(lambda: _started(words, options), stop)
         except SpawnError as error:
-            raise _not_started(error) from None
+            raise not_started(error) from None
         except ValueError as error:
             raise click.UsageError(str(error)) from None
 
@@ -175,7 +175,7 @@ def _started(words: Sequence[str], options: Options) -> Popen[bytes]:
         return Popen([_SH], **options)
 
 
-def _not_started(error: SpawnError) -> Failure:
+def not_started(error: SpawnError) -> Failure:
     """Return the failure, with the exit status that shells have for it."""
     message = message_of(error)
     if error.syscall != "execve":

@@ -88,6 +88,9 @@ class Popen(Hooked[AnyStr]):
 
     _lent: _Lent | None = None
 
+    _filter: bytes | None = None
+    """Of its system calls, which who starts it answers."""
+
     _is_brief = False
     """Whether it ends with this object at the latest."""
 
@@ -151,7 +154,7 @@ class Popen(Hooked[AnyStr]):
         ours = {name: options.pop(name) for name in _OURS & options.keys()}
         place = cast("_NewPlace", Place)(**ours)
         start = cast("Call", super().__init__)
-        if not place.is_asked_for:
+        if not place.is_asked_for and self._filter is None:
             start(args, *more, **options)
             return
         if options.get("preexec_fn") is not None:
@@ -162,7 +165,7 @@ class Popen(Hooked[AnyStr]):
         try:
             with ExitStack() as self._stack:
                 _translate_users(place, options)
-                self._where = place.hold(self._stack)
+                self._where = place.hold(self._stack)._replace(filter=self._filter)
                 start(args, *more, **options)
             if self._child is not None and not self._is_brief:
                 self._child.adopt()

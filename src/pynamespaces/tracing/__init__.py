@@ -1,0 +1,29 @@
+"""Watching: who makes and enters namespaces, as it happens."""
+
+from ._live import Trace
+from ._trace import Backend, Syscall, trace
+from .events import (
+    Certainty,
+    ChangeEvent,
+    CloneEvent,
+    LostEvent,
+    NamespaceChange,
+    SetnsEvent,
+    TraceEvent,
+    UnshareEvent,
+)
+
+__all__ = [
+    "Backend",
+    "Certainty",
+    "ChangeEvent",
+    "CloneEvent",
+    "LostEvent",
+    "NamespaceChange",
+    "SetnsEvent",
+    "Syscall",
+    "Trace",
+    "TraceEvent",
+    "UnshareEvent",
+    "trace",
+]

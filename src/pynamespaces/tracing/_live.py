@@ -1,0 +1,208 @@
+"""`Trace`: the events of what is being watched, until it ends."""
+
+from __future__ import annotations
+
+import os
+import select
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import suppress
+from types import TracebackType
+from typing import Protocol, Self, final
+
+from .. import lowlevel
+from .._types import override
+from ..process import Popen
+from ._filtering import Wish
+from .events import TraceEvent
+
+
+class Source(Protocol):
+    """Where events come from."""
+
+    name: str
+
+    @property
+    def lost(self) -> int:
+        """How many calls there is no event of."""
+
+    def read(self) -> list[TraceEvent]:
+        """Return what has come; it does not wait."""
+
+    def wait(self, timeout: float) -> None:
+        """Wait until there is something to read, or for as long as this, in seconds."""
+
+    def finish(self) -> list[TraceEvent]:
+        """Return all that is left, at the end."""
+
+    def close(self) -> None:
+        """Stop watching; again, it does nothing."""
+
+
+class Target:
+    """What is watched: all, if neither a process nor a command is given."""
+
+    def __init__(self, pid: int | None, command: Sequence[str] | None) -> None:
+        self.pid = pid
+        self.command = command
+        self.process: Popen[bytes] | None = None
+        self._pidfd = -1 if pid is None else lowlevel.pidfd_open(pid)
+
+    def start(self) -> None:
+        """Start the command."""
+        assert self.command is not None
+        self.process = Popen(self.command)
+        self.pid = self.process.pid
+
+    def has_ended(self) -> bool:
+        """Return whether it has; the machine never does."""
+        if self.process is not None:
+            return self.process.poll() is not None
+        if self._pidfd < 0:
+            return False
+        return bool(select.select([self._pidfd], [], [], 0)[0])
+
+    def close(self) -> None:
+        """Kill the command, if it still runs; again, it does nothing."""
+        pidfd, self._pidfd = self._pidfd, -1
+        if pidfd >= 0:
+            os.close(pidfd)
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+
+@final
+class Trace:
+    """
+    Events, in the order in which they happened: a context manager, and an iterator.
+
+    It holds descriptors and memory of the kernel's until it is closed, and belongs to
+    one thread at a time. A fork of this process has none of it.
+    """
+
+    def __init__(
+        self, source: Source, target: Target, wish: Wish, interval: float
+    ) -> None:
+        self._source = source
+        self._target = target
+        self._wish = wish
+        self._interval = interval
+        self._next: deque[TraceEvent] = deque()
+        self._is_over = False
+        self._is_closed = False
+
+    @property
+    def backend(self) -> str:
+        """Which backend it is: ``"perf"``, ``"perf-own"`` or ``"notify"``."""
+        return self._source.name
+
+    @property
+    def pid(self) -> int | None:
+        """The process that is watched with its descendants; ``None``: all are."""
+        return self._target.pid
+
+    @property
+    def returncode(self) -> int | None:
+        """How the command has ended, as of `subprocess.Popen`; ``None``: not yet."""
+        process = self._target.process
+        return None if process is None else process.returncode
+
+    @property
+    def lost(self) -> int:
+        """How many calls there is no event of, so far."""
+        return self._source.lost
+
+    @property
+    def ended(self) -> bool:
+        """Whether what is watched has ended, and all of it was read."""
+        return self._is_over and not self._next
+
+    def read(self, timeout: float | None = None) -> list[TraceEvent]:
+        """
+        Return the events that have come; wait for them if there are none.
+
+        Args:
+            timeout: How long, in seconds; ``None``: until there are some. Then, and at
+                the end, there are none.
+
+        Raises:
+            ValueError: It is closed.
+        """
+        until = None if timeout is None else time.monotonic() + timeout
+        while not self.ended:
+            self._fill()
+            if self._next:
+                break
+            left = self._interval
+            if until is not None:
+                left = min(left, until - time.monotonic())
+                if left <= 0:
+                    break
+            if not self._is_over:
+                self._source.wait(left)
+        events = list(self._next)
+        self._next.clear()
+        return events
+
+    def _fill(self) -> None:
+        if self._is_closed:
+            raise ValueError("the trace is closed")
+        if self._is_over:
+            return
+        # First this, so that all that has come by then is among what is left.
+        if self._target.has_ended():
+            found = self._source.finish()
+            self._is_over = True
+        else:
+            found = self._source.read()
+        self._next += filter(self._wish.wants, found)
+
+    def __iter__(self) -> Iterator[TraceEvent]:
+        """Wait for events, until what is watched has ended."""
+        while True:
+            while self._next:
+                yield self._next.popleft()
+            if self.ended:
+                return
+            self._next += self.read()
+
+    async def __aiter__(self) -> AsyncIterator[TraceEvent]:
+        """Wait for events as a coroutine: `asyncio` runs others meanwhile."""
+        import asyncio
+
+        while True:
+            while self._next:
+                yield self._next.popleft()
+            if self.ended:
+                return
+            self._next += self.read(0)
+            if not self._next:
+                await asyncio.sleep(self._interval)
+
+    def close(self) -> None:
+        """Stop watching, and kill the command if it still runs; again, do nothing."""
+        self._is_closed = self._is_over = True
+        try:
+            self._source.close()
+        finally:
+            self._target.close()
+
+    def __enter__(self) -> Self:
+        """Close it at the end of the block."""
+        return self
+
+    def __exit__(
+        self,
+        type: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close it."""
+        self.close()
+
+    @override
+    def __repr__(self) -> str:
+        what = "the machine" if self.pid is None else f"process {self.pid}"
+        return f"<Trace of {what} by {self.backend}>"

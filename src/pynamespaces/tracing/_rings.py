@@ -1,0 +1,178 @@
+"""One ring of perf a CPU, and the events that write to it: opened, read, closed."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import platform
+import select
+import struct
+import weakref
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
+
+from .._lib import IntOut, Ring, lib, new_buffer, new_held, new_ring, read_buffer, read_int
+from ..lowlevel._arguments import check
+from . import _points
+from ._points import Manner, Point
+
+# What read(2) of an event gives: how often, its id, how many were lost.
+_COUNT: Final = struct.Struct("=QQQ")
+
+# A ring that the caller may not have locked in memory is tried in half the size, to here.
+_SMALLEST: Final = 1 << 15
+
+_open: weakref.WeakSet[Rings] = weakref.WeakSet()
+
+
+class Event(NamedTuple):
+    """One that was opened."""
+
+    fd: IntOut
+    id: int
+    point: Point | None
+    """``None``: the one that has the ring."""
+
+
+class Rings:
+    """
+    The rings of all CPUs.
+
+    Nothing of it outlives the process; a fork lets go of it at once.
+    """
+
+    def __init__(
+        self,
+        manner: Manner,
+        numbers: Mapping[Point, int],
+        tasks: Sequence[int] = (-1,),
+    ) -> None:
+        self._manner = manner
+        self._rings: list[Ring] = []
+        self._leaders: list[int] = []
+        self.events: list[Event] = []
+        self._poll = select.poll()
+        _open.add(self)
+        try:
+            for cpu in range(os.sysconf("SC_NPROCESSORS_CONF")):
+                self._open_cpu(cpu, numbers, tasks)
+            self._buffer = new_buffer(self._manner.size)
+            for event in self.events:
+                fcntl.ioctl(read_int(event.fd), lib.PERF_EVENT_IOC_ENABLE, 0)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def tells_lost(self) -> bool:
+        """Whether the kernel counts what each event has lost."""
+        return self._manner.tells_lost
+
+    def _open_cpu(
+        self, cpu: int, numbers: Mapping[Point, int], tasks: Sequence[int]
+    ) -> None:
+        output = -1
+        for task in tasks:
+            fd = self._open_leader(task, cpu)
+            if fd < 0:
+                return
+            if output < 0:
+                output = fd
+                self._map(fd)
+            else:
+                fcntl.ioctl(fd, lib.PERF_EVENT_IOC_SET_OUTPUT, output)
+            for point, number in numbers.items():
+                attr = _points.follower(
+                    self._manner, point, number, platform.machine()
+                )
+                fd = self._open_event(attr, task, cpu, point)
+                fcntl.ioctl(fd, lib.PERF_EVENT_IOC_SET_OUTPUT, output)
+                if point.filter is not None:
+                    text = point.filter.encode() + b"\0"
+                    fcntl.ioctl(fd, lib.PERF_EVENT_IOC_SET_FILTER, text)
+
+    def _open_leader(self, task: int, cpu: int) -> int:
+        try:
+            return self._open_event(_points.leader(self._manner), task, cpu, None)
+        except OSError as error:
+            if error.errno == errno.ENODEV:
+                return -1  # There is no such CPU at present.
+            if error.errno != errno.EINVAL or not self._manner.tells_lost:
+                raise
+        # The kernel is from before Linux 6.0.
+        self._manner = self._manner._replace(tells_lost=False)
+        return self._open_event(_points.leader(self._manner), task, cpu, None)
+
+    def _open_event(self, attr: bytes, task: int, cpu: int, point: Point | None) -> int:
+        place = new_held()
+        fd = check(
+            lib.pyns_perf_event_open(attr, task, cpu, place), "perf_event_open"
+        )
+        _, id = struct.unpack_from("=QQ", os.read(fd, _COUNT.size))
+        self.events.append(Event(place, id, point))
+        return fd
+
+    def _map(self, fd: int) -> None:
+        ring = new_ring()
+        result = lib.pyns_ring_map(ring, fd, self._manner.size)
+        while result == -errno.EPERM and self._manner.size > _SMALLEST:
+            # More than kernel.perf_event_mlock_kb takes CAP_IPC_LOCK.
+            self._manner = self._manner._replace(size=self._manner.size // 2)
+            result = lib.pyns_ring_map(ring, fd, self._manner.size)
+        check(result, "mmap")
+        self._rings.append(ring)
+        self._leaders.append(fd)
+        self._poll.register(fd, select.POLLIN)
+
+    def wait(self, timeout: float) -> None:
+        """Wait until a ring is a quarter full, or for as long as this, in seconds."""
+        for fd, what in self._poll.poll(timeout * 1000):
+            if what & ~select.POLLIN:
+                # The tasks that it was of are gone, which it would say for ever.
+                self._poll.unregister(fd)
+
+    def take(self) -> list[bytes]:
+        """
+        Take what is in the rings.
+
+        Raises:
+            RuntimeError: This process was forked from the one that opened them.
+        """
+        taken = []
+        for ring in self._rings:
+            size = lib.pyns_ring_take(ring, self._buffer, ring.size)
+            if size < 0:
+                raise RuntimeError("a fork cannot go on with a trace")
+            if size:
+                taken.append(read_buffer(self._buffer, size))
+        return taken
+
+    def lost(self) -> tuple[int, int]:
+        """Return how many calls have begun unseen, and how many records were lost."""
+        calls = records = 0
+        for event in self.events:
+            _, _, lost = _COUNT.unpack(os.read(read_int(event.fd), _COUNT.size))
+            records += lost
+            if event.point is not None and not event.point.is_exit:
+                calls += lost
+        return calls, records
+
+    def close(self) -> None:
+        """Let go of all; again, it does nothing."""
+        _open.discard(self)
+        for ring in self._rings:
+            lib.pyns_ring_unmap(ring)
+        for event in self.events:
+            lib.pyns_release(event.fd)
+        self._rings.clear()
+        self.events.clear()
+
+
+def _close_in_fork() -> None:
+    for rings in list(_open):
+        rings.close()
+
+
+os.register_at_fork(after_in_child=_close_in_fork)
+

@@ -1,0 +1,207 @@
+"""What is known of tasks while they are watched: where they are, names, parents."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Collection, Iterator
+from contextlib import closing
+from typing import Final, TypeAlias
+
+from .. import _proc
+from .._core import census, engines
+from .._types import NamespaceId, NamespaceType
+from .events import NamespaceChange
+
+_T: Final = NamespaceType
+
+ORDER: Final = (_T.NET, _T.UTS, _T.IPC, _T.PID, _T.USER, _T.MNT, _T.CGROUP, _T.TIME)
+"""The types as the kernel's records have them; of time, they say nothing."""
+
+PID: Final = ORDER.index(_T.PID)
+
+Places: TypeAlias = tuple[int, ...]
+"""Inode numbers, in `ORDER`; 0 or missing: not known."""
+
+_LINKS: Final = tuple(census.LINKS.index(type) for type in ORDER[:-1])
+
+
+class Tasks:
+    """
+    Every task that has been heard of.
+
+    Args:
+        tree: The processes that are watched, with all that they bear; ``None``: all.
+    """
+
+    def __init__(self, tree: Collection[int] | None = None) -> None:
+        self._places: dict[int, Places] = {}
+        # Of threads that were there before, where their process was then.
+        self._before: dict[int, Places] = {}
+        self._comms: dict[int, str] = {}
+        # Whose child a process is, once that was asked; who has made it.
+        self._parents: dict[int, int] = {}
+        self._children: defaultdict[int, list[int]] = defaultdict(list)
+        self._makers: dict[int, int] = {}
+        self.children_pid: dict[int, int] = {}
+        """Into which pid namespace a thread bears children, if elsewhere than it is."""
+        self.pending_pid: dict[int, bool | None] = {}
+        """Threads whose next child is born elsewhere: whether that is a fresh one."""
+        self._tree = None if tree is None else set(tree)
+        self._roots = set(self._tree or ())
+        self.device = os.stat("/proc/self/ns/user").st_dev
+
+    def survey(self) -> None:
+        """Look where all tasks are before anything is watched."""
+        wish = census.Wish(ORDER, descriptors=False, mounts=False, arguments=False)
+        with closing(census.take(wish, engines.Known(), None)) as parts:
+            for part in parts:
+                for row in part.processes:
+                    links = row[5 : 5 + len(census.LINKS)]
+                    self._before[row[1]] = tuple(links[at] for at in _LINKS)
+                    self._makers[row[1]] = row[2]
+                for row in part.threads:
+                    links = row[2 : 2 + len(census.LINKS)]
+                    self._places[row[1]] = tuple(links[at] for at in _LINKS)
+        if self._tree is not None:
+            self._grow_tree()
+
+    def look_at(self, tid: int) -> None:
+        """Look where one thread is."""
+        places = look(tid)
+        if places is not None:
+            self._places[tid] = places
+
+    def _grow_tree(self) -> None:
+        """Add who descends from the tree already."""
+        assert self._tree is not None
+        found = self._tree
+        while found:
+            found = {p for p, parent in self._makers.items() if parent in found}
+            found -= self._tree
+            self._tree |= found
+
+    # --- who they are ---
+
+    def is_watched(self, pid: int) -> bool:
+        """Return whether a process is to be told of."""
+        return self._tree is None or pid in self._tree
+
+    def watch(self, pid: int) -> None:
+        """Watch a process, and what it bears."""
+        self._roots.add(pid)
+        if self._tree is not None:
+            self._tree.add(pid)
+
+    def born(self, pid: int, tid: int, parent: int, parent_tid: int) -> None:
+        """Note a new task; *parent* is who made it."""
+        if pid != parent:
+            self._makers[pid] = parent
+            if self._tree is not None and parent in self._tree:
+                self._tree.add(pid)
+            elif self._tree is not None and pid not in self._roots:
+                self._tree.discard(pid)
+        elif parent_tid in self.children_pid:
+            # A thread has this from who made it.
+            self.children_pid[tid] = self.children_pid[parent_tid]
+        self._comms[tid] = self._comms.get(parent_tid, "")
+        places = self.places(parent_tid, parent)
+        if places is not None:
+            self._places[tid] = places
+
+    def ended(self, pid: int, tid: int) -> None:
+        """Forget a task that has ended."""
+        for known in (self._places, self._comms, self.children_pid, self.pending_pid):
+            known.pop(tid, None)
+        if pid == tid:
+            self._makers.pop(pid, None)
+            self._parents.pop(pid, None)
+            # They are somebody else's now.
+            for child in self._children.pop(pid, ()):
+                self._parents.pop(child, None)
+
+    def named(self, tid: int, comm: str) -> None:
+        """Note what a task calls itself by now."""
+        self._comms[tid] = comm
+
+    def comm(self, pid: int, tid: int) -> str:
+        """Return the name of a task; empty if that is not known."""
+        name = self._comms.get(tid)
+        if not name:
+            name = self._comms[tid] = _proc.task_name(f"{pid}/task/{tid}")
+        return name
+
+    def parent(self, pid: int) -> int | None:
+        """Return the parent of a process, if that is known."""
+        parent = self._parents.get(pid)
+        if parent is None:
+            # Who has made it need not be its parent (CLONE_PARENT).
+            parent = _proc.parent_of(pid)
+            if parent is None:
+                return self._makers.get(pid)
+            self._parents[pid] = parent
+            self._children[parent].append(pid)
+        return parent
+
+    # --- where they are ---
+
+    def places(self, tid: int, pid: int) -> Places | None:
+        """Return where a thread is, as far as that is known."""
+        return self._places.get(tid) or self._before.get(pid)
+
+    def move(self, tid: int, places: Places) -> None:
+        """Note where a thread is."""
+        self._places[tid] = places
+
+    def forget_places(self) -> None:
+        """Believe nothing of where anybody is: something was lost."""
+        self._places.clear()
+        self._before.clear()
+        self.children_pid.clear()
+        self.pending_pid.clear()
+
+    def id(self, index: int, ino: int) -> NamespaceId:
+        """Return which namespace it is."""
+        return NamespaceId(ORDER[index], self.device, ino)
+
+    def changes(
+        self,
+        before: Places | None,
+        after: Places,
+        created: Collection[NamespaceType] | None,
+        named: Collection[NamespaceType] = (),
+    ) -> Iterator[NamespaceChange]:
+        """
+        Compare two places.
+
+        Args:
+            before: Where it was; if that is not known, those of *named* have changed.
+
+            after: Where it is.
+
+            created: The types of which it made a fresh one; ``None`` if nobody knows.
+
+            named: The types that the call spoke of.
+        """
+        for index, ino in enumerate(after):
+            type = ORDER[index]
+            old = None if before is None else before[index]
+            if old == ino or not ino or (old is None and type not in named):
+                continue
+            yield NamespaceChange(
+                type,
+                self.id(index, old) if old else None,
+                self.id(index, ino),
+                None if created is None else type in created,
+            )
+
+
+def look(tid: int) -> Places | None:
+    """Return where a thread is; ``None`` if it has ended or may not be looked into."""
+    places = []
+    for type in ORDER:
+        text = _proc.link_text(_proc.namespace_path(tid, type))
+        if text is None:
+            return None
+        places.append(int(text.partition("[")[2].rstrip("]")))
+    return tuple(places)
