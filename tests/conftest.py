@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import working
 from holding import Holder, holder
+from provoking import libc
 from support import TIER, missing
 
 from pynamespaces import Namespace
@@ -43,10 +44,21 @@ def pytest_sessionfinish() -> None:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _young_heap() -> None:
+def _young_heap(request: pytest.FixtureRequest) -> None:
     """Have the collector look at what a module's tests make, at nothing from before."""
+    # Tests fork thousands of children; all that there is here makes each of them slow.
+    _forget_reports(request.config)
     gc.collect()
+    with suppress(AttributeError):  # Other C libraries have none.
+        libc.malloc_trim(0)
     gc.freeze()
+
+
+def _forget_reports(config: pytest.Config) -> None:
+    """Let go of the reports on fixtures that worked, which only durations are for."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is not None and config.getoption("durations") is None:
+        reporter.stats.get("", []).clear()
 
 
 @pytest.fixture(autouse=True)

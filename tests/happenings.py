@@ -1,10 +1,11 @@
 """Events for tests, made by hand, and a trace that gives them."""
 
-from collections.abc import Iterable
-from types import TracebackType
-from typing import Final, Self
+from collections.abc import Callable, Iterable
+from typing import Final, TypeAlias
 
-from pynamespaces import CloneFlag, NamespaceId, NamespaceType
+import pytest
+
+from pynamespaces import CloneFlag, NamespaceId, NamespaceType, tracing
 from pynamespaces.tracing.events import (
     ChangeEvent,
     CloneEvent,
@@ -135,13 +136,22 @@ class FakeTrace:
         """Remember that it was closed."""
         self.closed = True
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(
-        self,
-        type: type[BaseException] | None,
-        value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
+Gives: TypeAlias = Callable[[FakeTrace], list[dict[str, object]]]
+
+
+@pytest.fixture
+def gives(monkeypatch: pytest.MonkeyPatch) -> Gives:
+    """Have commands of this process get a trace; with what they ask is returned."""
+
+    def give(trace: FakeTrace) -> list[dict[str, object]]:
+        asked: list[dict[str, object]] = []
+
+        def start(**options: object) -> FakeTrace:
+            asked.append(options)
+            return trace
+
+        monkeypatch.setattr(tracing, "trace", start)
+        return asked
+
+    return give

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -10,7 +11,7 @@ from typing import Final, TypeVar
 
 from old_kernels import become_old
 from provoking import refuse_calls
-from support import in_child, run_python
+from support import in_child
 
 from pynamespaces import (
     Namespace,
@@ -23,6 +24,9 @@ from pynamespaces._core.outcomes import refusal
 from pynamespaces._lib import lib, new_creation
 
 T = TypeVar("T")
+
+Place = tuple[int, int]
+"""Device and inode of a namespace."""
 
 
 def without_handles() -> None:
@@ -83,7 +87,7 @@ def ref_of(path: str | int) -> NamespaceRef:
         return namespace.ref()
 
 
-def place(ref: NamespaceRef) -> tuple[int, int]:
+def place(ref: NamespaceRef) -> Place:
     """Resolve, and return which namespace was opened."""
     with closing(ref.resolve()) as namespace:
         facts = os.fstat(namespace.fileno())
@@ -93,21 +97,38 @@ def place(ref: NamespaceRef) -> tuple[int, int]:
         return facts.st_dev, facts.st_ino
 
 
-def place_by_stranger(ref: NamespaceRef, way: str = "as it is") -> tuple[int, int]:
-    """Resolve in an interpreter that has only the bytes."""
-    code = (
-        "import sys; from refs import WAYS, place; from pynamespaces import *;"
-        "WAYS[sys.argv[2]]();"
-        "ref = NamespaceRef.from_bytes(bytes.fromhex(sys.argv[1]));"
-        "print(*place(ref))"
-    )
+_STRANGER: Final = """
+import sys
+from pynamespaces import NamespaceRef
+from refs import WAYS, place
+WAYS[sys.argv[1]]()
+for line in sys.stdin:
+    print(*place(NamespaceRef.from_bytes(bytes.fromhex(line))), flush=True)
+"""
+
+
+@contextmanager
+def stranger(way: str = "as it is") -> Iterator[Callable[[NamespaceRef], Place]]:
+    """Have an interpreter that resolves what it gets no more than the bytes of."""
     folder = os.path.dirname(__file__)
     search = os.pathsep.join([folder, *filter(None, sys.path)])
-    prefix = ["env", f"PYTHONPATH={search}"]
-    done = run_python(code, bytes(ref).hex(), way, prefix=prefix, check=False)
-    assert done.returncode == 0, done.stderr
-    dev, ino = done.stdout.split()
-    return int(dev), int(ino)
+    with subprocess.Popen(
+        [sys.executable, "-c", _STRANGER, way],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": search},
+        text=True,
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        asked, answers = process.stdin, process.stdout
+
+        def ask(ref: NamespaceRef) -> Place:
+            print(bytes(ref).hex(), file=asked, flush=True)
+            dev, ino = answers.readline().split()
+            return int(dev), int(ino)
+
+        yield ask
 
 
 def has_handles() -> bool:

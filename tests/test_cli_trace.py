@@ -2,54 +2,32 @@
 
 import json
 import os
-import re
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from commanding import check_harmless, check_refusal_text
 from happenings import (
-    CLONED,
     ENTERED,
     EVERY,
     LOST,
     REFUSED,
-    SHOWN,
     STAYED,
     UNSHARED,
     FakeTrace,
+    Gives,
+    change,
+    gives,
 )
-from rich.cells import cell_len
+from holding import holder
 
 from pynamespaces import NamespaceType, tracing
-from pynamespaces.cli import command, output
+from pynamespaces.cli import command
 from pynamespaces.tracing._formats import to_json
 from pynamespaces.tracing.events import TraceEvent
 
 Printed = pytest.CaptureFixture[str]
-Gives = Callable[[FakeTrace], list[dict[str, object]]]
 
-
-@pytest.fixture
-def gives(monkeypatch: pytest.MonkeyPatch) -> Gives:
-    """Have commands of this process get a trace; with what they ask is returned."""
-
-    def give(trace: FakeTrace) -> list[dict[str, object]]:
-        asked: list[dict[str, object]] = []
-
-        def start(**options: object) -> FakeTrace:
-            asked.append(options)
-            return trace
-
-        monkeypatch.setattr(tracing, "trace", start, raising=False)
-        return asked
-
-    return give
-
-
-def _on_terminal(monkeypatch: pytest.MonkeyPatch, width: int) -> None:
-    monkeypatch.setattr(output, "on_terminal", lambda: True)
-    monkeypatch.setenv("COLUMNS", str(width))
+__all__ = ["gives"]
 
 
 def test_lines_of_json(gives: Gives, capsys: Printed) -> None:
@@ -95,129 +73,6 @@ def test_each_batch_is_seen_at_once(
         assert command(["trace"]) == 0
     expected = [f"{to_json(ENTERED)}\n", f"{to_json(UNSHARED)}\n{to_json(STAYED)}\n"]
     assert [data.decode() for data in seen] == expected
-
-
-@pytest.mark.parametrize("width", [80, 160])
-def test_table_is_aligned(
-    width: int, gives: Gives, capsys: Printed, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """On a terminal what follows each other is below each other, and fits."""
-    _on_terminal(monkeypatch, width)
-    gives(FakeTrace([[ENTERED, REFUSED], [UNSHARED, CLONED]]))
-    assert command(["trace"]) == 0
-    head, *rows = capsys.readouterr().out.splitlines()
-    assert max(map(cell_len, [head, *rows])) <= width
-    events = [row for row in rows if row[0] != " "]
-    assert len(events) == 4
-    for title in ("CALL", "RESULT"):
-        start = head.index(title)
-        for row in events:
-            assert row[start - 2 : start] == "  "
-            assert row[start] != " "
-    for row, pid in zip(events, (4242, 4242, 4243, 4244), strict=True):
-        assert row[: head.index("PID") + 3].endswith(f" {pid}")
-    assert "NEWNS|NEWUSER|NEWNET" in events[2]
-
-
-@pytest.mark.parametrize("width", [80, 160])
-def test_every_change_can_be_read(
-    width: int, gives: Gives, capsys: Printed, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """However narrow it is, no change is cut; those of one event are in a column."""
-    _on_terminal(monkeypatch, width)
-    gives(FakeTrace([[ENTERED, UNSHARED, CLONED]]))
-    assert command(["trace"]) == 0
-    printed = capsys.readouterr().out
-    for text in (
-        "net 4026531840 -> 4026532177\n",
-        "mnt 4026531841 -> 4026532280 (new)\n",
-        "net 4026531840 -> 4026532281 (new)\n",
-        "user ? -> 4026532279 (new)\n",
-        "uts 4026531838 -> 4026532290 (new?)\n",
-    ):
-        assert text in printed
-    places = [
-        found.start() for found in re.finditer(r"\w+ \S+ -> \d+ \(new\)", printed)
-    ]
-    columns = {place - printed.rindex("\n", 0, place) for place in places}
-    assert (len(places), len(columns)) == (3, 1)
-
-
-@pytest.mark.parametrize("width", [80, 160])
-def test_long_calls_go_on_below(
-    width: int, gives: Gives, capsys: Printed, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """No flag is cut either."""
-    _on_terminal(monkeypatch, width)
-    gives(FakeTrace([[UNSHARED._replace(flags=0x7E020080, changes=())]]))
-    assert command(["trace"]) == 0
-    head, *rows = capsys.readouterr().out.splitlines()
-    column = slice(head.index("CALL"), head.index("RESULT"))
-    flags = "NEWTIME|NEWNS|NEWCGROUP|NEWUTS|NEWIPC|NEWUSER|NEWPID|NEWNET"
-    assert "".join(row[column].strip() for row in rows) == f"unshare({flags})"
-
-
-@pytest.mark.parametrize("width", [None, 20, 80, 119, 120, 160])
-def test_whatever_names_hold(
-    width: int | None, gives: Gives, capsys: Printed, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Of a name no terminal obeys anything, however wide it is."""
-    if width is not None:
-        _on_terminal(monkeypatch, width)
-    gives(FakeTrace([EVERY]))
-    assert command(["trace", "--format", "table"]) == 0
-    printed = capsys.readouterr()
-    check_harmless(printed.out)
-    check_harmless(printed.err)
-    if width is None:
-        assert SHOWN in printed.out
-
-
-def test_lines_can_be_split(gives: Gives, capsys: Printed) -> None:
-    """Away from a terminal a table has one line an event, with a word a column."""
-    named = UNSHARED._replace(comm="a b")
-    gives(FakeTrace([[*EVERY, named]]))
-    assert command(["trace", "--format", "table"]) == 0
-    head, *rows = [
-        line.split(maxsplit=6) for line in capsys.readouterr().out.splitlines()
-    ]
-    assert head == ["TIME", "PID", "TID", "COMM", "CALL", "RESULT", "CHANGES"]
-    assert [len(row) for row in rows] == [7] * (len(EVERY) + 1)
-    assert rows[0][1:] == [
-        *("4242", "4242", "nsenter", "setns(3,NEWNET)", "0"),
-        "net 4026531840 -> 4026532177",
-    ]
-    assert [row[4:6] for row in rows[4:]] == [
-        ["unshare(NEWNS|NEWUSER|NEWNET)", "denied"],
-        ["clone(CHILD_SETTID|NEWUTS|SIGCHLD)", "4245"],
-        ["clone3(?)", "?"],
-        ["(child:4247)", "-"],
-        ["(changed)", "-"],
-        ["lost", "12"],
-        ["unshare(NEWNS|NEWUSER|NEWNET)", "0"],
-    ]
-    assert rows[-1][3] == r"a\x20b"
-    assert rows[2][4:6] == ["setns(3=net:[4026532177],NEWNET)", "EPERM"]
-    assert rows[3][6].endswith(", user ? -> 4026532279 (new)")
-
-
-def test_the_head_is_there_at_once(
-    gives: Gives, capsys: Printed, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Before anything happens one sees that it has begun; a new width begins anew."""
-    _on_terminal(monkeypatch, 80)
-    heads: list[str] = []
-
-    class Watched(FakeTrace):
-        def read(self, timeout: float | None = None) -> list[TraceEvent]:
-            heads.append(capsys.readouterr().out)
-            monkeypatch.setenv("COLUMNS", "160")
-            return super().read(timeout)
-
-    gives(Watched([[ENTERED]]))
-    assert command(["trace"]) == 0
-    assert heads[0].split() == ["TIME", "PID", "COMM", "CALL", "RESULT"]
-    assert "CHANGES" in heads[1].splitlines()[0]
 
 
 def test_what_is_asked_for(gives: Gives) -> None:
@@ -314,6 +169,38 @@ def test_count(gives: Gives, capsys: Printed) -> None:
     assert len(made.timeouts) == 1
 
 
+def test_into(gives: Gives, capsys: Printed) -> None:
+    """With ``--into`` only who gets into the target's own counts, and what is lost."""
+    with holder("user", "net", "uts") as held:
+        inode = os.stat(f"/proc/{held.pid}/ns/net").st_ino
+        into = change(NamespaceType.NET, 1, inode)
+        shared = os.stat(f"/proc/{held.pid}/ns/ipc").st_ino
+        entered = ENTERED._replace(changes=(into,))
+        tried = REFUSED._replace(target=into.after)
+        others: list[TraceEvent] = [
+            *(ENTERED, REFUSED, STAYED, UNSHARED),
+            ENTERED._replace(changes=(change(NamespaceType.UTS, 1, inode),)),
+            ENTERED._replace(changes=(change(NamespaceType.NET, inode, 1),)),
+            ENTERED._replace(changes=(change(NamespaceType.IPC, 1, shared),)),
+        ]
+        gives(FakeTrace([[*others, entered], others, [tried, LOST]]))
+        assert command(["trace", "--into", str(held.pid)]) == 0
+        found = capsys.readouterr().out.splitlines()
+        assert found == [to_json(event) for event in (entered, tried, LOST)]
+        gives(FakeTrace([[entered]]))
+        assert command(["trace", "--into", str(held.pid), "--type", "uts"]) == 0
+        assert capsys.readouterr().out == ""
+
+
+def test_into_nothing(gives: Gives, capsys: Printed) -> None:
+    """One cannot get into where one is."""
+    gives(FakeTrace([]))
+    assert command(["trace", "--into", str(os.getpid())]) == 1
+    check_refusal_text(capsys.readouterr().err, "is where you are")
+    assert command(["trace", "--into", "2147483647"]) == 1
+    check_refusal_text(capsys.readouterr().err, "2147483647")
+
+
 def test_duration(gives: Gives, monkeypatch: pytest.MonkeyPatch) -> None:
     """After so many seconds it is over, and it waits for no longer than that."""
     now = iter([100.0, 100.0, 101.5, 103.0])
@@ -357,7 +244,7 @@ def test_refusal_is_told(capsys: Printed, monkeypatch: pytest.MonkeyPatch) -> No
     def refuse(**_: object) -> None:
         raise PermissionError(13, text)
 
-    monkeypatch.setattr(tracing, "trace", refuse, raising=False)
+    monkeypatch.setattr(tracing, "trace", refuse)
     assert command(["trace"]) == 1
     check_refusal_text(capsys.readouterr().err, text)
 
@@ -370,7 +257,7 @@ def test_contradiction_is_told(
     def refuse(**_: object) -> None:
         raise ValueError("calls=False sees no syscalls")
 
-    monkeypatch.setattr(tracing, "trace", refuse, raising=False)
+    monkeypatch.setattr(tracing, "trace", refuse)
     assert command(["trace"]) == 2
     check_refusal_text(capsys.readouterr().err, "calls=False sees no syscalls")
 
@@ -387,10 +274,10 @@ WRONG = {
     "trace --pid 0": ("is no pid",),
     "trace --pid 1 -- true": ("--pid and CMD",),
     "trace --deny net": ("CMD",),
+    "trace --into netns:a/b": ("a/b",),
     "trace --deny nett -- true": ("'nett'",),
     "trace --deny net --backend perf -- true": ("--backend perf",),
     "trace --deny net --no-calls -- true": ("--no-calls",),
-    "trace --deny net --count 1 -- true": ("--count",),
     "trace true": ("--",),
 }
 """Command lines that are wrong, and what the one line about it has."""

@@ -2,6 +2,7 @@
 
 import os
 import threading
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing
 from pathlib import Path
 
@@ -17,18 +18,20 @@ from provoking import (
 )
 from refs import (
     WAYS,
+    Place,
     by,
     has_handles,
     is_gone,
     is_gone_soon,
     made,
     place,
-    place_by_stranger,
     ref_of,
+    stranger,
 )
 from support import ALL_TYPES, identity, missing, own
 
 from pynamespaces import (
+    NamespaceRef,
     TypeLike,
     lowlevel,
     unshare,
@@ -42,12 +45,22 @@ BOTH = pytest.mark.parametrize("way", ["search", "6.17"])
 EACH_WAY = pytest.mark.parametrize("way", WAYS)
 
 
+Strangers = Mapping[str, Callable[[NamespaceRef], Place]]
+
+
+@pytest.fixture(scope="module")
+def strangers() -> Iterator[Strangers]:
+    """Interpreters that have only the bytes of references, by the way they have."""
+    with ExitStack() as stack:
+        yield {way: stack.enter_context(stranger(way)) for way in WAYS}
+
+
 # --- where there is somebody inside ---
 
 
 @EACH_WAY
 @pytest.mark.parametrize("type", ALL_TYPES)
-def test_process_inside(type: TypeLike, way: str) -> None:
+def test_process_inside(type: TypeLike, way: str, strangers: Strangers) -> None:
     """A namespace that only another process is in is found, and when it ends, gone."""
     need_own_user()
     types: tuple[TypeLike, ...] = ("user",) if type == "user" else ("user", type)
@@ -55,7 +68,7 @@ def test_process_inside(type: TypeLike, way: str) -> None:
         path = f"/proc/{target.pid}/ns/{type}"
         ref = by(way, lambda: ref_of(path))
         assert by(way, lambda: place(ref)) == identity(path) != own(type)
-        assert place_by_stranger(ref, way) == identity(path)
+        assert strangers[way](ref) == identity(path)
     assert by(way, lambda: is_gone_soon(ref))
     assert is_gone_soon(ref)
 
@@ -149,7 +162,8 @@ def test_open_elsewhere(way: str) -> None:
     def look() -> bool:
         with made("uts") as namespace:
             ref = namespace.ref()
-            return place_by_stranger(ref, way) == identity(namespace.fileno())
+            with stranger(way) as place_there:
+                return place_there(ref) == identity(namespace.fileno())
 
     assert in_own_userns(look)
 

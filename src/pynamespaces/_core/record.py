@@ -118,7 +118,9 @@ def write_where(
 def _write_filter(spawn: Spawn, filter: bytes, kept: list[object]) -> None:
     length, rest = divmod(len(filter), _INSTRUCTION)
     if rest or not 0 < length <= _MOST_INSTRUCTIONS:
-        raise ValueError(f"a filter of {len(filter)} bytes is none of whole instructions")
+        raise ValueError(
+            f"a filter of {len(filter)} bytes is none of whole instructions"
+        )
     spawn.filter = _kept_text(filter, kept)
     spawn.filter_length = length
 

@@ -6,26 +6,27 @@ import os
 import signal
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from signal import Signals
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 import click
 
 from .. import tracing
-from ..errors import SpawnError
+from ..errors import NoSuchProcessError, SpawnError
+from ..tracing._filtering import Wish as Filter
+from ..tracing._notify import Notifier
 from . import output
+from .entering import Places, is_into
+from .failures import Failure, message_of
 from .people import counted
 from .programs import not_started
 from .terminal import controlling_terminal
 
 if TYPE_CHECKING:
-    from ..tracing import Trace
+    from ..tracing import Backend, Syscall, TraceEvent
     from .reporting import Report
     from .targets import Types
-
-Backend: TypeAlias = Literal["auto", "perf", "perf-own", "notify"]
-Syscall: TypeAlias = Literal["setns", "unshare", "clone", "clone3"]
 
 _FOR_THE_PROGRAM: Final = (
     *(Signals.SIGHUP, Signals.SIGINT, Signals.SIGQUIT, Signals.SIGTERM),
@@ -49,43 +50,121 @@ class Wish(NamedTuple):
 
 
 class Limits(NamedTuple):
-    """When it ends, whatever goes on."""
+    """When it ends, whatever goes on; and into what things must go to count."""
 
     events: int | None = None
     seconds: float | None = None
+    places: Places | None = None
 
 
-def traced(wish: Wish, limits: Limits, report: Report) -> int:
+class Source(Protocol):
+    """What gives events, as `Trace` does."""
+
+    @property
+    def backend(self) -> str:
+        """How it is watched."""
+
+    @property
+    def pid(self) -> int | None:
+        """The program, if there is one."""
+
+    @property
+    def returncode(self) -> int | None:
+        """How that has ended, if it has."""
+
+    @property
+    def lost(self) -> int:
+        """How many calls there is no event of."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether it is over."""
+
+    def read(self, timeout: float | None = None) -> list[TraceEvent]:
+        """Wait for events."""
+
+    def close(self) -> None:
+        """End it, and the program."""
+
+
+class _Guarded:
+    """A program that may not do all; what it does, and what it may not."""
+
+    backend: Final = "notify"
+    lost: Final = 0
+
+    def __init__(self, words: Sequence[str], deny: Types, wish: Wish) -> None:
+        self._filter = Filter(
+            *(wish.types, wish.syscalls),
+            changed_only=wish.changed_only,
+            failed=wish.failed,
+        )
+        # Without us, what is denied would no longer be.
+        options: dict[str, object] = {"die_with_parent": True}
+        self._notifier = Notifier(words, deny=deny, clone3="enosys", options=options)
+        self.pid: int = self._notifier.pid
+        self.close = self._notifier.close
+
+    @property
+    def returncode(self) -> int | None:
+        return self._notifier.returncode
+
+    @property
+    def ended(self) -> bool:
+        return self._notifier.ended
+
+    def read(self, timeout: float | None = None) -> list[TraceEvent]:
+        return [*filter(self._filter.wants, self._notifier.take(timeout))]
+
+
+def follow(wish: Wish, deny: Types, limits: Limits, report: Report) -> int:
     """
-    Report what a trace gives, until it ends.
+    Report what happens until it is over, or a limit is reached.
+
+    Args:
+        wish: What is watched.
+
+        deny: What the program may not do.
+
+        limits: When it is over at the latest, and what of it is reported at all.
+
+        report: Where it is reported.
 
     Returns:
-        The exit status of the program, if there is one that ended by itself.
+        The exit status of the program, if there is one that has ended by itself.
 
     Raises:
         Failure: The program has not begun.
     """
-    with controlling_terminal() as terminal, _started(wish) as found:
+    with controlling_terminal() as terminal, closing(_started(wish, deny)) as found:
         output.note(f"watching {_whom(wish)}, by {found.backend}")
         report.begin()
         try:
-            with _signals_passed_to(found):
-                is_over = _follow(found, limits, report)
+            with _signals_passed_to(found if wish.command else None):
+                is_over = _report(found, limits, report)
         finally:
             _tell_lost(found)
-        status = found.returncode if is_over else None
+        status = (found.returncode if is_over else None) or 0
         if terminal is not None and wish.command:
-            terminal.take_back(restore=status is not None and status < 0)
-    return _as_shell(status or 0)
+            terminal.take_back(restore=status < 0)
+    return status if status >= 0 else 128 - status
 
 
-def _started(wish: Wish) -> Trace:
+def _started(wish: Wish, deny: Types) -> Source:
     try:
+        if deny and wish.command:
+            return _Guarded(wish.command, deny, wish)
         return tracing.trace(**wish._asdict())
-    except SpawnError as error:
-        raise not_started(error) from None
+    except NoSuchProcessError as error:
+        raise Failure(f"{wish.pid}: {message_of(error)}", error.hint) from None
     except ValueError as error:
         raise click.UsageError(str(error)) from None
+    except OSError as error:
+        # Without namespaces of its own, it is started by the standard library.
+        is_plain = wish.command and error.filename == wish.command[0]
+        if is_plain or isinstance(error, SpawnError):
+            raise not_started(error) from None
+        raise
 
 
 def _whom(wish: Wish) -> str:
@@ -96,13 +175,15 @@ def _whom(wish: Wish) -> str:
     return "all processes"
 
 
-def _follow(found: Trace, limits: Limits, report: Report) -> bool:
+def _report(found: Source, limits: Limits, report: Report) -> bool:
     """Report all until it is over, or a limit is reached; return if it is over."""
     deadline = None if limits.seconds is None else time.monotonic() + limits.seconds
     shown = 0
     while True:
         left = None if deadline is None else max(0, deadline - time.monotonic())
         events = found.read(left)
+        if limits.places is not None:
+            events = [event for event in events if is_into(event, limits.places)]
         if limits.events is not None:
             events = events[: limits.events - shown]
         if events:
@@ -114,27 +195,26 @@ def _follow(found: Trace, limits: Limits, report: Report) -> bool:
             return False
 
 
-def _tell_lost(found: Trace) -> None:
+def _tell_lost(found: Source) -> None:
     if found.lost:
         lost = counted(found.lost, "call", "calls")
         output.note(f"{lost} lost: nobody read fast enough")
 
 
 @contextmanager
-def _signals_passed_to(found: Trace) -> Iterator[None]:
+def _signals_passed_to(program: Source | None) -> Iterator[None]:
     """Have signals be for the program, if there is one; what it does then, counts."""
-    if found.pid is None:
+    if program is None:
         yield
         return
-    pid = found.pid
 
     def send(signo: int, frame: object) -> None:
         del frame
         if signo in _KEYS and _has_terminal():
             return
         with suppress(ProcessLookupError, PermissionError):
-            if found.returncode is None:
-                os.kill(pid, signo)
+            if program.pid is not None and program.returncode is None:
+                os.kill(program.pid, signo)
 
     handlers = {
         signo: signal.signal(signo, send)
@@ -160,7 +240,3 @@ def _has_terminal() -> bool:
         return False
     finally:
         os.close(fd)
-
-
-def _as_shell(status: int) -> int:
-    return status if status >= 0 else 128 - status

@@ -171,12 +171,12 @@ def _row_of(event: TraceEvent, epoch_ns: int) -> _Row:
     when = _time(event, epoch_ns)
     if isinstance(event, LostEvent):
         return _Row(when, "", "", "", "lost", str(event.count), [])
-    who = str(event.pid), str(event.tid), event.comm
+    who = str(event.pid), str(event.tid), event.comm or NOTHING
     is_sure = event.certainty != "observed"
     changes = [_change(change, is_sure=is_sure) for change in event.changes]
     if isinstance(event, ChangeEvent):
         call = "(changed)" if event.child is None else f"(child:{event.child})"
-        return _Row(when, *who, call, "", changes)
+        return _Row(when, *who, call, NOTHING, changes)
     return _Row(when, *who, _call(event), _result(event), changes)
 
 

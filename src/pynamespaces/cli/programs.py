@@ -175,13 +175,15 @@ def _started(words: Sequence[str], options: Options) -> Popen[bytes]:
         return Popen([_SH], **options)
 
 
-def not_started(error: SpawnError) -> Failure:
+def not_started(error: OSError) -> Failure:
     """Return the failure, with the exit status that shells have for it."""
-    message = message_of(error)
-    if error.syscall != "execve":
-        return Failure(message, error.hint)
+    message, hint = message_of(error), None
+    if isinstance(error, SpawnError):
+        hint = error.hint
+        if error.syscall != "execve":
+            return Failure(message, hint)
     if error.errno in (errno.ENOENT, errno.ENOTDIR):
         is_path = "/" in str(error.filename)
-        hint = "it is looked for inside, in the PATH of this command"
-        return _NotFound(message, None if is_path else hint)
-    return _NotExecutable(message, error.hint)
+        where = "it is looked for inside, in the PATH of this command"
+        return _NotFound(message, None if is_path else where)
+    return _NotExecutable(message, hint)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Final, get_args
 
 import click
 
+from ..tracing import Backend, Syscall
 from .durations import seconds
+from .entering import places_of
 from .filters import PID
-from .following import Limits, Wish, supervised, traced
+from .following import Limits, Wish, follow
 from .programs import STATUSES, ProgramCommand
 from .reporting import FORMATS, Form, reporting
-from .targets import Types, types_option
+from .targets import TARGET, Target, Types, types_option
 
 _HELP: Final = f"""
 Watch who makes and enters namespaces, as it happens.
@@ -46,6 +48,7 @@ Privileges:
 \b
 Examples:
   pynamespaces trace
+  pynamespaces trace --into container:web
   pynamespaces trace --type net --changes
   pynamespaces trace --pid 1234 --json
   pynamespaces trace -- unshare --user --net true
@@ -61,9 +64,15 @@ _FOREVER: Final = 86400 * 365
 @types_option("-t", "--type", "types", help="Only these types: a,b,c; repeatable.")
 @click.option(
     *("-s", "--syscall", "syscalls"),
-    type=click.Choice(["setns", "unshare", "clone", "clone3"]),
+    type=click.Choice(get_args(Syscall)),
     multiple=True,
     help="Only this system call; repeatable.",
+)
+@click.option(
+    "--into",
+    type=TARGET,
+    metavar="TARGET",
+    help="Only who gets into its namespaces; those that you are in do not count.",
 )
 @click.option(
     "--changes", "changed_only", is_flag=True, help="Only what has changed something."
@@ -78,7 +87,7 @@ _FOREVER: Final = 86400 * 365
 )
 @click.option(
     "--backend",
-    type=click.Choice(["auto", "perf", "perf-own", "notify"]),
+    type=click.Choice(get_args(Backend)),
     default="auto",
     help="How it is watched.",
 )
@@ -112,11 +121,12 @@ def command(
     *,
     pid: int | None,
     types: Types,
-    syscalls: tuple[Literal["setns", "unshare", "clone", "clone3"], ...],
+    syscalls: tuple[Syscall, ...],
+    into: Target | None,
     changed_only: bool,
     failed: bool,
     calls: bool,
-    backend: Literal["auto", "perf", "perf-own", "notify"],
+    backend: Backend,
     deny: Types,
     count: int | None,
     duration: float | None,
@@ -130,7 +140,6 @@ def command(
         raise click.UsageError("--json and --format exclude each other")
     if pid is not None and words:
         raise click.UsageError("--pid and CMD exclude each other")
-    limits = Limits(count, duration)
     wish = Wish(
         pid=pid,
         command=words or None,
@@ -141,24 +150,20 @@ def command(
         changed_only=changed_only,
         failed=failed,
     )
-    _require_denial_is_possible(deny, wish, limits)
-    with reporting("json" if as_json else form, file) as report:
-        if deny:
-            return supervised(words, deny, wish, report)
-        return traced(wish, limits, report)
+    if deny:
+        _require_denial_is_possible(wish)
+    with (
+        places_of(into, types) as places,
+        reporting("json" if as_json else form, file) as report,
+    ):
+        return follow(wish, deny, Limits(count, duration, places), report)
 
 
-def _require_denial_is_possible(deny: Types, wish: Wish, limits: Limits) -> None:
+def _require_denial_is_possible(wish: Wish) -> None:
     """Refuse what contradicts itself."""
-    if not deny:
-        return
     if wish.command is None:
         raise click.UsageError("--deny is for a CMD, which it starts: write -- CMD")
     if wish.backend not in ("auto", "notify"):
-        raise click.UsageError(
-            f"--deny and --backend {wish.backend} exclude each other"
-        )
+        raise click.UsageError(f"--deny is not for --backend {wish.backend}")
     if not wish.calls:
         raise click.UsageError("--deny is not for --no-calls")
-    if limits != Limits():
-        raise click.UsageError("--deny with --count or --duration: end CMD yourself")

@@ -1,7 +1,8 @@
 """Watching: who makes and enters namespaces, as it happens."""
 
 from ._live import Trace
-from ._trace import Backend, Syscall, trace
+from ._points import Syscall
+from ._trace import Backend, trace
 from .events import (
     Certainty,
     ChangeEvent,

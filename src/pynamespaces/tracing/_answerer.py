@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 import weakref
 from collections import deque
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
 from ._notify import Notifier
 
@@ -32,7 +31,7 @@ class NotifySource:
         SpawnError: It could not be started, or not be supervised.
     """
 
-    name: Final[Literal["notify"]] = "notify"
+    name: Final = "notify"
 
     lost: Final = 0
     """A call waits until it has been looked at, so there is an event of each."""
@@ -65,9 +64,13 @@ class NotifySource:
         Wait for events, and return them: none when the time is over, or at the end.
 
         Raises:
-            BaseException: What has ended the thread that answers; the program has ended.
+            BaseException: What has ended the thread that answers, and the program.
         """
         return self._answerer.read(timeout)
+
+    def wait(self, timeout: float | None = None) -> None:
+        """Wait until there is something to read, for so many seconds at most."""
+        self._answerer.wait(timeout)
 
     def close(self) -> None:
         """End the program if it still runs. Twice is allowed."""
@@ -130,15 +133,18 @@ class _Answerer:
         with self._changed:
             return self._is_over and not self._events and self._failure is None
 
+    def _has_news(self) -> bool:
+        return self._is_over or bool(self._events)
+
+    def wait(self, timeout: float | None) -> None:
+        """Wait for events, and leave them."""
+        with self._changed:
+            self._changed.wait_for(self._has_news, timeout)
+
     def read(self, timeout: float | None) -> list[TraceEvent]:
         """Wait for events, and take them."""
-        until = None if timeout is None else time.monotonic() + timeout
         with self._changed:
-            while not self._events and not self._is_over:
-                wait = None if until is None else until - time.monotonic()
-                if wait is not None and wait <= 0:
-                    return []
-                self._changed.wait(wait)
+            self._changed.wait_for(self._has_news, timeout)
             events = list(self._events)
             self._events.clear()
             if not events and self._failure is not None:

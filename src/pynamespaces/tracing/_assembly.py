@@ -142,9 +142,7 @@ class Assembler:
         self.finish(time)
         self.tasks.forget_places()
 
-    def _placed(
-        self, time: int, pid: int, tid: int, numbers: tuple[int, ...]
-    ) -> None:
+    def _placed(self, time: int, pid: int, tid: int, numbers: tuple[int, ...]) -> None:
         of, places = numbers[1], numbers[2:]
         if not places:
             return  # A kernel that tells of fewer types than we know.
@@ -218,7 +216,7 @@ class Assembler:
         """Tell of a call; *result*: what it returned, as the kernel has it."""
         call = self._calls.pop(tid)
         if result is not None and result >= 0:
-            self._succeeded(call, pid, tid)
+            self._succeeded(call, tid)
         if not self._is_watched(pid, call.child):
             return
         tasks = self.tasks
@@ -248,7 +246,7 @@ class Assembler:
             )
         self.events.append(event)
 
-    def _succeeded(self, call: Call, pid: int, tid: int) -> None:
+    def _succeeded(self, call: Call, tid: int) -> None:
         """Remember what comes of a call for those who are yet to be born."""
         tasks = self.tasks
         is_any = call.syscall == "setns" and call.second == 0 and not call.changes
@@ -274,7 +272,8 @@ class Assembler:
         return (ORDER[places.index(int(link[2]))],)
 
     def tell_lost(self, time: int, calls: int, records: int) -> None:
-        """Tell how much was lost."""
+        """Tell how much was lost; and what is known may not be so any more."""
+        self._lost(time)
         self.events.append(LostEvent(time, calls, records))
 
     def _is_watched(self, pid: int, child: int | None) -> bool:

@@ -1,9 +1,9 @@
 """
 Calls that a supervised thread has made, until it is known what became of them.
 
-Who answers for a call never sees what it returned. But the thread can change nothing more
-without asking again: whatever has changed until then, that call has. So it is looked at
-the thread until something has, it asks again, or it is too late.
+Who answers for a call never sees what it returned. But the thread can change nothing
+more without asking again: what has changed until then, that call has changed. So it is
+looked at the thread until something has, it asks again, or it is too late.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from .._types import NamespaceId
+    from ._filter import CallName
     from ._listener import Notification
     from ._looking import Links, Lookout, Task
     from .events import Certainty, TraceEvent
@@ -42,7 +43,7 @@ class Call:
         self.tid = notification.tid
         self.arguments = notification.arguments
         assert notification.call is not None
-        self.name = notification.call
+        self.name: CallName = notification.call
         self.task: Task | None = lookout.task(self.tid)
         self.flags: int | None = self._read_flags()
         known = NEW_NAMESPACES_OF_CLONE if self.name == "clone" else NEW_NAMESPACES
@@ -154,21 +155,15 @@ class Call:
         assert task is not None
         assert before is not None
         after = self.lookout.links(task)
-        if after is not None and any(_moved(before, after, t) for t in after.own):
+        changed = _moves(before, after)
+        if changed:
             # The links are not read at one time.
             after = self.lookout.links(task)
-        if after is not None:
-            changed = [type for type in after.own if _moved(before, after, type)]
-            after = self.lookout.with_unique(after, task, changed)
+            changed = _moves(before, after)
         if after is None or not self.lookout.is_same(task):
             self._settle(self._seen, "observed")
             return
-        changes = tuple(
-            NamespaceChange(
-                type, before.own.get(type), after.own[type], self.name == "unshare"
-            )
-            for type in changed
-        )
+        changes = self._changes(task, before, after, changed)
         due = {
             type
             for type in _FOR_CHILDREN
@@ -180,8 +175,25 @@ class Call:
         elif changes:
             self._seen = changes
 
+    def _changes(
+        self,
+        task: Task,
+        before: Links,
+        after: Links,
+        types: Collection[NamespaceType],
+        made: Collection[NamespaceType] | None = None,
+    ) -> tuple[NamespaceChange, ...]:
+        """Return what has changed for a thread; *made* are those that are fresh."""
+        if made is None:
+            made = types if self.name == "unshare" else ()
+        own = self.lookout.with_unique(after, task, types).own
+        return tuple(
+            NamespaceChange(type, before.own.get(type), own[type], type in made)
+            for type in types
+        )
+
     def _is_all(self, changed: Collection[NamespaceType]) -> bool:
-        """Return whether nothing more is to come: the kernel changes some after others."""
+        """Return whether nothing more is to come: the kernel changes one by one."""
         if self.name == "unshare":
             return all(type in changed for type in self.types)
         if self.flags == 0:
@@ -198,17 +210,12 @@ class Call:
             links = None if child is None else self.lookout.links(child)
             if child is None or links is None or not self.lookout.is_same(child):
                 continue
-            changed = [type for type in links.own if _moved(before, links, type)]
+            changed = _moves(before, links)
             # The others are where children of the thread are born anyway.
             wanted = self.types or [t for t in changed if t not in _FOR_CHILDREN]
             if not wanted or not set(wanted) <= set(changed):
                 continue
-            links = self.lookout.with_unique(links, child, changed)
-            changes = tuple(
-                NamespaceChange(type, before.own.get(type), links.own[type],
-                                type in wanted)
-                for type in changed
-            )  # fmt: skip
+            changes = self._changes(child, before, links, changed, wanted)
             self._settle(changes, "confirmed", _id_for(task, pid), pid)
             return
         if not self.lookout.is_same(task):
@@ -246,15 +253,26 @@ class Call:
         )
         if not self.flags and changes:
             types = tuple(change.type for change in changes)
-        end = (result, error, certainty, changes)
         if self.name == "setns":
-            arguments = (self.fd, _as_int(self.arguments[1]))
-            return SetnsEvent(*who, *arguments, types, *end, self.target, denied)
+            return SetnsEvent(
+                *who, self.fd, _as_int(self.arguments[1]), types, result, error,
+                certainty, changes, self.target, denied,
+            )  # fmt: skip
         if self.name == "unshare":
-            return UnshareEvent(*who, self.arguments[0], types, *end, denied)
+            return UnshareEvent(
+                *who,
+                self.arguments[0],
+                types,
+                result,
+                error,
+                certainty,
+                changes,
+                denied,
+            )  # fmt: skip
         return CloneEvent(
-            *who, self.name, self.flags, types, child, *end, denied
-        )
+            *who, self.name, self.flags, types, child, result, error, certainty,
+            changes, denied,
+        )  # fmt: skip
 
 
 def _as_int(argument: int) -> int:
@@ -263,9 +281,16 @@ def _as_int(argument: int) -> int:
     return number - (1 << 32) if number >> 31 else number
 
 
-def _moved(before: Links, after: Links, type: NamespaceType) -> bool:
-    known, now = before.own.get(type), after.own[type]
-    return known is None or (known.dev, known.ino) != (now.dev, now.ino)
+def _moves(before: Links, after: Links | None) -> list[NamespaceType]:
+    """Return the types of the namespaces that are others."""
+    if after is None:
+        return []
+    own, was = after.own, before.own
+    return [
+        type
+        for type in NamespaceType
+        if type in own and (type not in was or was[type].ino != own[type].ino)
+    ]
 
 
 def _id_for(task: Task, child: int) -> int | None:

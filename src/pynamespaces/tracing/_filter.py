@@ -1,9 +1,9 @@
 """
 The seccomp filter that has namespace calls answered: a program for the kernel's BPF.
 
-It reads the architecture first: one number is another call for 32-bit programs, and both
-kinds are asked about. What makes no namespaces, as a plain fork or a new thread, goes on
-at the cost of a few instructions.
+It reads the architecture first: one number is another call for 32-bit programs, and
+both kinds are asked about. What makes no namespaces, as a plain fork or a new thread,
+goes on at the cost of a few instructions.
 """
 
 import errno
@@ -35,7 +35,7 @@ _MACHINES: Final = {
     "armv7l": _ARM,
     "armv8l": _ARM,
 }
-_CALLS: Final = {
+_CALLS: Final[dict[tuple[int, int], CallName]] = {
     (arch, number): name
     for table in (_X86, _ARM)
     for arch, numbers in table.items()
@@ -49,7 +49,7 @@ NEW_NAMESPACES: Final = int(flags_of(tuple(NamespaceType)))
 # clone(2) has the signal of the child's end there, where others have CLONE_NEWTIME.
 NEW_NAMESPACES_OF_CLONE: Final = NEW_NAMESPACES & ~0xFF
 
-# struct seccomp_data; the lower half of an argument comes first on all of these machines.
+# struct seccomp_data; the lower half of an argument comes first on these machines.
 _NUMBER: Final = 0
 _ARCH: Final = 4
 _FIRST_ARGUMENT: Final = 16
@@ -75,8 +75,8 @@ def program(clone3: Clone3) -> bytes:
     Return the filter, as instructions of struct sock_filter.
 
     Args:
-        clone3: Whether that call is asked about, or the kernel seems not to have it: then
-            the C library makes the same with clone, whose flags are in a register.
+        clone3: Whether that call is asked about, or the kernel seems not to have it:
+            then the C library takes clone, whose flags are in a register.
 
     Raises:
         UnsupportedError: The numbers of this machine's calls are not known here.

@@ -30,7 +30,7 @@ class Notification(NamedTuple):
 
     id: int
     tid: int
-    """Of the thread, as the supervisor's pid namespace has it; 0 if it has none there."""
+    """Of the thread; 0 if it has no id in the supervisor's pid namespace."""
 
     call: CallName | None
     arguments: tuple[int, ...]

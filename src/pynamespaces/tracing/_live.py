@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import select
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import suppress
 from types import TracebackType
 from typing import Protocol, Self, final
 
@@ -130,6 +130,8 @@ class Trace:
         Raises:
             ValueError: It is closed.
         """
+        if self._is_closed:
+            raise ValueError("the trace is closed")
         until = None if timeout is None else time.monotonic() + timeout
         while not self.ended:
             self._fill()
@@ -147,8 +149,6 @@ class Trace:
         return events
 
     def _fill(self) -> None:
-        if self._is_closed:
-            raise ValueError("the trace is closed")
         if self._is_over:
             return
         # First this, so that all that has come by then is among what is left.
@@ -170,8 +170,6 @@ class Trace:
 
     async def __aiter__(self) -> AsyncIterator[TraceEvent]:
         """Wait for events as a coroutine: `asyncio` runs others meanwhile."""
-        import asyncio
-
         while True:
             while self._next:
                 yield self._next.popleft()

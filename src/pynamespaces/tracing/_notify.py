@@ -2,8 +2,8 @@
 Answering for the namespace calls of a program, and telling of them.
 
 A seccomp filter has them wait until the supervisor lets them go on; see
-:manpage:`seccomp_unotify(2)`. No privilege is needed, and nothing is lost. The supervisor
-is one thread, whichever calls `Notifier.take`.
+:manpage:`seccomp_unotify(2)`. No privilege is needed, and nothing is lost. The
+supervisor is one thread, whichever calls `Notifier.take`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import weakref
 from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Protocol, Self, cast
-
 
 from ..process import Popen
 from ._calls import Call
@@ -76,7 +75,7 @@ class Supervised(Popen[bytes]):
             self._child.end_listening()
 
     def end(self) -> None:
-        """Kill the program if it still runs, reap it and close all. Twice is allowed."""
+        """Kill it if it still runs, reap it and close all. Twice is allowed."""
         if self._child is None:
             return
         try:

@@ -16,7 +16,7 @@ from ._assembly import Assembler
 from ._observing import ObservingAssembler
 from ._points import Manner, Point, Syscall
 from ._records import Decoder, Queue, Record
-from ._rings import Rings
+from ._rings import Rings, try_manner
 from ._tasks import Tasks
 from .events import TraceEvent
 
@@ -50,6 +50,8 @@ class PerfSource:
         self.name = "perf-own" if own else "perf"
         points = _points.points_of(syscalls)
         self._held = ExitStack()
+        # To find their numbers may take seconds, in vain where this is refused.
+        try_manner(manner, own[0] if own else -1)
         numbers = _numbers(points)
         self._rings = Rings(manner, numbers, own or (-1,))
         self._held.callback(self._rings.close)
@@ -114,9 +116,10 @@ class PerfSource:
 
     def _decode(self, blobs: list[bytes]) -> Iterator[Record]:
         for blob in blobs:
-            yield from self._decoder.decode(blob)
-            if len(blob) > _SLICE:
-                self._take()
+            for count, record in enumerate(self._decoder.decode(blob), 1):
+                yield record
+                if count % _SLICE == 0:
+                    self._take()
 
     def _feed(self) -> None:
         feed, ready = self._assembler.feed, self._ready

@@ -75,7 +75,7 @@ def read_numbers(points: Collection[Point]) -> dict[Point, int]:
     raise error
 
 
-# --- struct perf_event_attr, as of PERF_ATTR_SIZE_VER5 ----------------------------------
+# --- struct perf_event_attr, as of PERF_ATTR_SIZE_VER5 ---------------------------------
 
 _ATTR: Final = struct.Struct("=IIQQQQQIIQQQQIiQIHH")
 
@@ -107,7 +107,7 @@ _FORMAT_LOST: Final = 1 << 4
 
 _MONOTONIC: Final = 1
 
-# Which bit of the registers is the stack pointer; elsewhere clone3's flags stay unknown.
+# Which of the registers is the stack pointer; elsewhere clone3's flags stay unknown.
 _STACK_POINTER: Final = {"x86_64": 7, "aarch64": 31}
 _STACK_BYTES: Final = 512
 

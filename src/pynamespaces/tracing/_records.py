@@ -42,6 +42,7 @@ _RAW: Final = _HEADER.size + _SAMPLE.size
 _ONE: Final = struct.Struct("=16xq")
 _TWO: Final = struct.Struct("=16xqq")
 _WORD: Final = struct.Struct("=Q")
+_SETNS: Final = Point("setns", is_exit=False)
 
 FIRST_POINT: Final = 100
 """The kind of the first tracepoint; the others follow."""
@@ -86,7 +87,7 @@ class Decoder:
     def _sample(self, data: bytes, at: int, end: int) -> Record:
         id, pid, tid, time, size = _SAMPLE.unpack_from(data, at + _HEADER.size)
         kind, point = self._kinds[id]
-        layout = _ONE if point.is_exit else _TWO
+        layout = _TWO if point == _SETNS else _ONE
         numbers = layout.unpack_from(data, at + _RAW)
         if point.has_stack:
             stack = data[at + _RAW + size : end]

@@ -12,7 +12,16 @@ import weakref
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
-from .._lib import IntOut, Ring, lib, new_buffer, new_held, new_ring, read_buffer, read_int
+from .._lib import (
+    IntOut,
+    Ring,
+    lib,
+    new_buffer,
+    new_held,
+    new_ring,
+    read_buffer,
+    read_int,
+)
 from ..lowlevel._arguments import check
 from . import _points
 from ._points import Manner, Point
@@ -20,7 +29,7 @@ from ._points import Manner, Point
 # What read(2) of an event gives: how often, its id, how many were lost.
 _COUNT: Final = struct.Struct("=QQQ")
 
-# A ring that the caller may not have locked in memory is tried in half the size, to here.
+# A ring that the caller may not lock in memory is tried in half the size, to here.
 _SMALLEST: Final = 1 << 15
 
 _open: weakref.WeakSet[Rings] = weakref.WeakSet()
@@ -49,6 +58,7 @@ class Rings:
         tasks: Sequence[int] = (-1,),
     ) -> None:
         self._manner = manner
+        self._owner = os.getpid()
         self._rings: list[Ring] = []
         self._leaders: list[int] = []
         self.events: list[Event] = []
@@ -83,9 +93,7 @@ class Rings:
             else:
                 fcntl.ioctl(fd, lib.PERF_EVENT_IOC_SET_OUTPUT, output)
             for point, number in numbers.items():
-                attr = _points.follower(
-                    self._manner, point, number, platform.machine()
-                )
+                attr = _points.follower(self._manner, point, number, platform.machine())
                 fd = self._open_event(attr, task, cpu, point)
                 fcntl.ioctl(fd, lib.PERF_EVENT_IOC_SET_OUTPUT, output)
                 if point.filter is not None:
@@ -106,9 +114,7 @@ class Rings:
 
     def _open_event(self, attr: bytes, task: int, cpu: int, point: Point | None) -> int:
         place = new_held()
-        fd = check(
-            lib.pyns_perf_event_open(attr, task, cpu, place), "perf_event_open"
-        )
+        fd = check(lib.pyns_perf_event_open(attr, task, cpu, place), "perf_event_open")
         _, id = struct.unpack_from("=QQ", os.read(fd, _COUNT.size))
         self.events.append(Event(place, id, point))
         return fd
@@ -139,12 +145,12 @@ class Rings:
         Raises:
             RuntimeError: This process was forked from the one that opened them.
         """
+        if os.getpid() != self._owner:
+            raise RuntimeError("a fork cannot go on with a trace")
         taken = []
         for ring in self._rings:
             size = lib.pyns_ring_take(ring, self._buffer, ring.size)
-            if size < 0:
-                raise RuntimeError("a fork cannot go on with a trace")
-            if size:
+            if size > 0:
                 taken.append(read_buffer(self._buffer, size))
         return taken
 
@@ -169,10 +175,28 @@ class Rings:
         self.events.clear()
 
 
+def try_manner(manner: Manner, task: int) -> None:
+    """
+    Try whether a task may be watched so; -1: all of them.
+
+    Raises:
+        NamespacePermissionError: It may not.
+    """
+    attr = _points.leader(manner._replace(tells_lost=False))
+    # Any CPU; the first may be switched off.
+    cpus = range(os.sysconf("SC_NPROCESSORS_CONF"))
+    for cpu in cpus:
+        place = new_held()
+        result = lib.pyns_perf_event_open(attr, task, cpu, place)
+        if result != -errno.ENODEV:
+            check(result, "perf_event_open")
+            lib.pyns_release(place)
+            return
+
+
 def _close_in_fork() -> None:
     for rings in list(_open):
         rings.close()
 
 
 os.register_at_fork(after_in_child=_close_in_fork)
-

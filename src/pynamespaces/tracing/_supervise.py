@@ -35,10 +35,10 @@ def supervise(
     no privileges: set-user-ID programs, such as newuidmap and sudo, have no effect. See
     :manpage:`seccomp_unotify(2)`.
 
-    *deny* is a guard rail against what a program would do by mistake, and no sandbox: it
-    is sound for what is passed by value, the flags of unshare and clone and a type given
-    to setns. What a descriptor leads to that is given to setns with no type, and the
-    flags of clone3, another thread can change after it was looked at.
+    *deny* is a guard rail against what a program would do by mistake, and no sandbox.
+    It is sound for what is passed by value: the flags of unshare and clone, and a type
+    given to setns. What a descriptor leads to that setns is given with no type, and the
+    flags of clone3, another thread can change after they were looked at.
 
     When the program has ended, so has supervision: the calls that it is about fail by
     ENOSYS in what it has left running. Supervision does not nest.

@@ -23,6 +23,8 @@ PID: Final = ORDER.index(_T.PID)
 Places: TypeAlias = tuple[int, ...]
 """Inode numbers, in `ORDER`; 0 or missing: not known."""
 
+# Where rows of processes have where their name is, and how long it is.
+_NAME: Final = 15
 _LINKS: Final = tuple(census.LINKS.index(type) for type in ORDER[:-1])
 
 
@@ -60,6 +62,8 @@ class Tasks:
                     links = row[5 : 5 + len(census.LINKS)]
                     self._before[row[1]] = tuple(links[at] for at in _LINKS)
                     self._makers[row[1]] = row[2]
+                    name = part.text[row[_NAME] : row[_NAME] + row[_NAME + 1]]
+                    self._comms[row[1]] = name.decode("utf-8", "surrogateescape")
                 for row in part.threads:
                     links = row[2 : 2 + len(census.LINKS)]
                     self._places[row[1]] = tuple(links[at] for at in _LINKS)
@@ -71,6 +75,7 @@ class Tasks:
         places = look(tid)
         if places is not None:
             self._places[tid] = places
+        self._comms[tid] = _proc.task_name(str(tid))
 
     def _grow_tree(self) -> None:
         """Add who descends from the tree already."""

@@ -42,8 +42,8 @@ def trace(
     a command that is started here. No task is stopped or changed, but by
     ``"notify"``. See :manpage:`perf_event_open(2)`.
 
-    What is watched costs all tasks a little: about 80 ns for every system call of theirs
-    while *calls* is true; without, only what changes namespaces costs more.
+    Watching costs all tasks a little: about 80 ns for every system call of theirs while
+    *calls* is true; without, only what changes namespaces costs more.
 
     Args:
         pid: A process to watch, with its descendants.
@@ -81,12 +81,12 @@ def trace(
 
         NoSuchProcessError: There is no such process.
 
-        SpawnError: The command could not be started.
+        OSError: The command could not be started; as of `subprocess.Popen`.
 
         ValueError: Arguments contradict each other; nothing was done.
     """
     wish = Wish(types, syscalls, changed_only=changed_only, failed=failed)
-    _check(pid, command, backend, calls, interval, buffer)
+    _check(pid, command, backend, calls=calls, interval=interval, buffer=buffer)
     manner = Manner(is_own=False, wakes_each=low_latency, size=buffer)
     want = Want(manner, wish.syscalls if calls else ())
     target = Target(pid, None if command is None else list(command))
@@ -102,6 +102,7 @@ def _check(
     pid: int | None,
     command: Sequence[str] | None,
     backend: Backend,
+    *,
     calls: bool,
     interval: float,
     buffer: int,

@@ -87,7 +87,7 @@ class UnshareEvent(NamedTuple):
     """The argument, as it was given."""
 
     types: tuple[NamespaceType, ...]
-    """The namespaces among *flags*. Those of the types pid and time are for children."""
+    """The namespaces among *flags*; those of types pid and time are for children."""
 
     result: int | None
     error: str | None
@@ -135,9 +135,9 @@ class ChangeEvent(NamedTuple):
     """
     Namespaces that have changed, while nobody saw the call.
 
-    Where only changes are watched; in the first child that is born into a pid namespace;
-    and where a call came by another way than the usual, as ``int 0x80`` on x86-64. What
-    has no comment is as in `SetnsEvent`.
+    Where only changes are watched; in the first child that is born into a pid
+    namespace; and where a call came by another way than the usual, as ``int 0x80`` on
+    x86-64. What has no comment is as in `SetnsEvent`.
     """
 
     time_ns: int
@@ -164,16 +164,15 @@ class LostEvent(NamedTuple):
     time_ns: int
     """When it was noticed."""
 
-    count: int
+    count: int  # type: ignore[assignment] # pyright: ignore[reportIncompatibleMethodOverride]
     """
-    How many calls there is no event of, exactly (Linux 6.0). Calls of clone3 are counted
-    whether or not they would have made namespaces.
+    How many calls there is no event of, exactly (Linux 6.0). By the backend ``"perf"``,
+    of the whole machine, whatever is watched. Calls of clone3 are counted whether or
+    not they would have made namespaces.
     """
 
     records: int
     """How many records the kernel could not write: up to three a call."""
 
 
-TraceEvent: TypeAlias = (
-    SetnsEvent | UnshareEvent | CloneEvent | ChangeEvent | LostEvent
-)
+TraceEvent: TypeAlias = SetnsEvent | UnshareEvent | CloneEvent | ChangeEvent | LostEvent

@@ -1,0 +1,128 @@
+"""The examples of the how-to about watching do what they say."""
+
+import doctest
+import re
+import shlex
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+import pytest
+from commanding import COLOUR, ended, environment
+from containers import runc
+from naming import in_own_run
+from starting import ROOT
+from support import program
+from terminals import COMMAND, screen
+from test_docs_starting import ALL, parts_of
+
+from pynamespaces._types import override
+
+PAGE: Final = "watch-namespaces"
+
+CONTAINER: Final = "Who gets in"
+
+ANYWHERE: Final = [
+    # By whom it is watched is on the page, and so is what only the kernel can tell.
+    ("What does a program do?", ("root",)),
+    ("Without root", ("plain", "userns")),
+    ("Forbid it", ALL),
+    ("For other programs", ("root",)),
+]
+
+_CONSOLE: Final = re.compile(r"^```console\n\$ (.*)\n((?:.*\n)*?)```$", re.MULTILINE)
+
+
+class Checker(doctest.OutputChecker):
+    """Numbers and times are others each time."""
+
+    @override
+    def check_output(self, want: str, got: str, optionflags: int) -> bool:
+        """Return whether it is the same but for these, and for blanks."""
+        return super().check_output(_plain(want), _plain(got), optionflags)
+
+
+def _plain(text: str) -> str:
+    # Whether it was looked at in time to be sure is not for a test.
+    text = text.replace("?)", ")")
+    return re.sub(r"\d+", "#", text)
+
+
+def _typed(found: re.Match[str]) -> str:
+    line, said = found.groups()
+    return f">>> shell({line!r})\n{said}\n"
+
+
+@cache
+def _converted(title: str) -> str:
+    """Return a section in which all examples are Python's."""
+    return _CONSOLE.sub(_typed, parts_of(PAGE)[title])
+
+
+def _shell(line: str) -> None:
+    """Type a command in, on a terminal that is as wide as that of the page."""
+    typed = line.replace("pynamespaces", shlex.join(COMMAND), 1)
+    script = 'stty -echo; echo; read _; stty columns 80; eval "$0"; echo "<ended $?>"'
+    with screen("sh", "-c", script, typed, **environment()) as made:
+        made.expect("\n")
+        made.type("\n")
+        text, _ = ended(made)
+    lines = COLOUR.sub("", text).splitlines()
+    # What the program says may come before what is told of it, or after.
+    said = [found for found in lines if found.startswith("unshare: ")]
+    told = [found for found in lines if not found.startswith("unshare: ")]
+    print("\n".join([*told, *said]))
+
+
+def _check(title: str, names: Mapping[str, object] = {}) -> None:
+    """Type a section in, line by line, and compare what is shown."""
+    both = {"shell": _shell, **names}
+    parser = doctest.DocTestParser()
+    test = parser.get_doctest(_converted(title), both, f"{PAGE}: {title}", None, None)
+    said: list[str] = []
+    flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+    runner = doctest.DocTestRunner(Checker(), verbose=False, optionflags=flags)
+    runner.run(test, out=said.append)
+    assert runner.failures == 0, "".join(said)
+    assert runner.tries > 0
+
+
+@pytest.mark.parametrize(
+    "title",
+    [pytest.param(title, marks=pytest.mark.tier(*tiers)) for title, tiers in ANYWHERE],
+)
+def test_examples(title: str) -> None:
+    """What needs nothing to be there runs as it stands."""
+    program("unshare")
+    if "jq" in _converted(title):
+        program("jq")
+    _check(title)
+
+
+@ROOT
+def test_container(tmp_path: Path) -> None:
+    """What is said of a container is so of one that runc has started."""
+    folder = tmp_path / "bundle"
+    folder.mkdir()
+    _converted(CONTAINER)  # While the file can be read.
+    with runc(folder) as container:
+
+        def look() -> None:
+            place = Path("/run/runc")
+            place.mkdir()
+            [state] = (folder / "state").iterdir()
+            (place / "web").symlink_to(state)
+            _check(CONTAINER, {"container_pid": container.pid})
+
+        in_own_run(look)
+
+
+def test_all_are_tested() -> None:
+    """No section with examples is left out."""
+    tested = {CONTAINER, *(title for title, _ in ANYWHERE)}
+    parts = {title: _converted(title) for title in parts_of(PAGE)}
+    shown = {
+        title for title, part in parts.items() if ">>>" in part.split("\n## ", 1)[1]
+    }
+    assert shown == tested
