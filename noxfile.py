@@ -27,6 +27,9 @@ TIERS = {"plain", "userns", "root"}
 REQUIRED = {w for w in os.environ.get("PYNAMESPACES_REQUIRE", "").split(",") if w}
 """Tiers, programs and Pythons whose absence is to fail, not to skip."""
 
+ORDINARY_PYTHON = os.environ.get("PYNAMESPACES_ORDINARY_PYTHON", "")
+"""Which Python tests_user and tests_userns are to have; by itself, the first found."""
+
 nox.options.error_on_missing_interpreters = bool(
     REQUIRED & {f"python{version}" for version in SUPPORTED}
 )
@@ -118,7 +121,8 @@ def _run_here(session: nox.Session, prefix: tuple[str, ...]) -> None:
 def _reachable_python() -> str | None:
     """Return a supported Python that an ordinary user can start, if root is here."""
     prefix = ORDINARY if os.geteuid() == 0 else ()
-    check = "import sys; sys.exit(sys.version_info < (3, 11))"
+    check = "import sys; v = sys.version_info; sys.exit(v < (3, 11)"
+    check += f" or {ORDINARY_PYTHON!r} not in ('', '%d.%d' % v[:2]))"
     names = [sys.executable, *(f"python{v}" for v in PYTHONS), "/usr/bin/python3"]
     for name in names:
         path = shutil.which(name)
@@ -131,7 +135,8 @@ def _ordinary_place(session: nox.Session, tier: str) -> tuple[Path, str]:
     """Give what everyone may read: a folder with the tests, and its Python."""
     python = _reachable_python()
     if python is None:
-        _unavailable(session, tier, "no Python that an ordinary user can start")
+        which = f"no Python {ORDINARY_PYTHON}".rstrip()
+        _unavailable(session, tier, f"{which} that an ordinary user can start")
     if not _places:
         place = tempfile.TemporaryDirectory(prefix="pynamespaces-")
         _fill(session, Path(place.name), str(python))

@@ -16,7 +16,10 @@ from .measure import Row
 from .place import move_in, somewhere
 
 # Each has a function rows(place), a generator of Row.
-MODULES: Final = ("calling", "entering", "importing", "scanning", "sockets", "starting")
+MODULES: Final = (
+    *("calling", "entering", "importing", "scanning", "sockets", "starting"),
+    "tracing",
+)
 
 _HEAD: Final = ("what", "against", "ours", "theirs", "ratio", "must be", "met")
 

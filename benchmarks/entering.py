@@ -1,9 +1,6 @@
 """Entering: ``with namespace: pass`` against the same in C and in other libraries."""
 
-import shutil
 import statistics
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -70,17 +67,9 @@ class _Runner:
     """Runs the loops of `loops`, and the program in C."""
 
     def __init__(self, place: Place) -> None:
-        if shutil.which("cc") is None:
-            sys.exit("benchmarks: a C compiler (cc) is missing, for the loop in C")
         self._place = place
-        self._program = self._compile("c_loop")
-        self._library = self._compile("c_loop.so", "-shared", "-fPIC")
-
-    def _compile(self, name: str, *options: str) -> str:
-        source = str(Path(__file__).with_name("c_loop.c"))
-        output = str(self._place.directory / name)
-        subprocess.run(["cc", "-O2", *options, "-o", output, source], check=True)
-        return output
+        self._program = place.compiled("c_loop.c")
+        self._library = place.compiled("c_loop.c", "library", "-shared", "-fPIC")
 
     def _python(self, *names: str, rounds: int, type: str, path: Path) -> str:
         return output_of_python(

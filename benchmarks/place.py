@@ -53,6 +53,15 @@ class Place:
             subprocess.run(["mount", "--bind", source, folder / "name0"], check=True)
         return folder / "name0"
 
+    def compiled(self, source: str, name: str = "program", *options: str) -> str:
+        """Compile a file of this folder; return the path of what came of it."""
+        if shutil.which("cc") is None:
+            sys.exit("benchmarks: a C compiler (cc) is missing, for a loop in C")
+        output = str(self.directory / f"{source}-{name}")
+        path = str(Path(__file__).with_name(source))
+        subprocess.run(["cc", "-O2", *options, "-o", output, path], check=True)
+        return output
+
 
 def _works(command: tuple[str, ...]) -> bool:
     if shutil.which(command[0]) is None:

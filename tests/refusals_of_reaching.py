@@ -15,6 +15,7 @@ from pynamespaces import (
     NetNamespace,
     SystemCallError,
     UnsupportedError,
+    trace,
 )
 from pynamespaces._core import elsewhere
 
@@ -42,7 +43,14 @@ def _open(path: str, flags: int = os.O_RDONLY) -> None:
         own.open(path, flags)
 
 
+def _watch_the_machine() -> None:
+    drop_capabilities()
+    trace()
+
+
 REACHING = [
+    Case("perf-power", child(_watch_the_machine), NamespacePermissionError,
+         errno.EACCES, "perf_event_open", (), "CAP_PERFMON"),
     Case("socket-power", child(_make_packet_socket), NamespacePermissionError,
          errno.EPERM, "socket", ("net",), "CAP_NET_RAW"),
     Case("no-cookie", child(_ask_old_kernel_for_cookie), UnsupportedError,

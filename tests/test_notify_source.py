@@ -14,6 +14,7 @@ from pynamespaces._lib import lib
 from pynamespaces.tracing import TraceEvent, UnshareEvent
 from pynamespaces.tracing._answerer import NotifySource
 from pynamespaces.tracing._calls import Call
+from pynamespaces.tracing._looking import Links
 from pynamespaces.tracing._notify import Notifier
 
 TWO = ["sh", "-c", "unshare -Ur true; unshare -Ur true; exit 3"]
@@ -121,8 +122,8 @@ def test_killed_while_it_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """A program that is killed before its call is answered has not made it."""
     look = Call.look_before
 
-    def kill(call: Call) -> None:
-        look(call)
+    def kill(call: Call, links: Links | None) -> None:
+        look(call, links)
         os.kill(call.tid, signal.SIGKILL)
         os.waitid(os.P_PID, call.tid, os.WEXITED | os.WNOWAIT)
 

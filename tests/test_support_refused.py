@@ -26,7 +26,7 @@ from provoking import (
 )
 from support import TIER, in_child
 
-from pynamespaces import CallError, NamespaceType, SystemCallError
+from pynamespaces import CallError, NamespaceType, SystemCallError, _core
 from pynamespaces.probing import Operation, Support, _answering, _support, support
 from pynamespaces.probing._operations import TRIES
 
@@ -155,6 +155,8 @@ def test_chrooted(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
 
     def prepare() -> None:
+        # What is not imported yet is out of reach in there.
+        _core.load_all()
         own_mounts()
         assert (
             libc.mount(b"/proc", f"{tmp_path}/proc".encode(), None, 0x5000, None) == 0

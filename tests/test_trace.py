@@ -40,12 +40,12 @@ def inos(*types: str) -> dict[str, int]:
 
 def before(event: TraceEvent) -> dict[str, int | None]:
     """Return what an event says was before."""
-    return {c.type: c.before and c.before.ino for c in changes(event)}
+    return {c.type: c.before.ino if c.before else None for c in changes(event)}
 
 
 def after(event: TraceEvent) -> dict[str, int | None]:
     """Return what an event says has come of it."""
-    return {c.type: c.after and c.after.ino for c in changes(event)}
+    return {c.type: c.after.ino if c.after else None for c in changes(event)}
 
 
 def created(event: TraceEvent) -> dict[str, bool | None]:
@@ -162,8 +162,8 @@ def test_setns(nstype: int) -> None:
 @ROOT
 def test_setns_by_pidfd() -> None:
     """Several types of a process, entered by one call, are in one event."""
-    types = ["ipc", "net", "uts"]
-    flags = sum(NamespaceType(type).flag for type in types)
+    types = [NamespaceType.IPC, NamespaceType.NET, NamespaceType.UTS]
+    flags = sum(type.flag for type in types)
     with (
         Popen(["cat"], stdin=subprocess.PIPE, new=types) as process,
         closing(Closing(lowlevel.pidfd_open(process.pid))) as pidfd,
@@ -175,7 +175,7 @@ def test_setns_by_pidfd() -> None:
 
         (event,), now = told(call)
         assert isinstance(event, SetnsEvent)
-        assert event.types == tuple(map(NamespaceType, types))
+        assert event.types == tuple(types)
         assert after(event) == now
         assert created(event) == dict.fromkeys(types, False)
 

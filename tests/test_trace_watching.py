@@ -262,7 +262,7 @@ def test_status_of_the_command() -> None:
 @ROOT
 def test_async() -> None:
     """A coroutine waits for events while others run."""
-    turns = []
+    turns: list[None] = []
 
     async def other() -> None:
         while True:

@@ -75,6 +75,18 @@ if TYPE_CHECKING:
     )
     from .process import CompletedProcess, Popen, check_output, run
     from .process.aio import create_subprocess_exec
+    from .tracing import (
+        ChangeEvent,
+        CloneEvent,
+        LostEvent,
+        NamespaceChange,
+        SetnsEvent,
+        Trace,
+        TraceEvent,
+        UnshareEvent,
+        supervise,
+        trace,
+    )
     from .workers.processes import get_context
     from .workers.threads import ThreadPoolExecutor
 
@@ -85,6 +97,7 @@ _core.WINGS.update(
         f"{__name__}.probing": "sys",
         f"{__name__}.process": "sys",
         f"{__name__}.process.aio": "asyncio",
+        f"{__name__}.tracing": "sys",
         f"{__name__}.workers.threads": "sys",
         f"{__name__}.workers.processes": "sys",
     }
@@ -96,6 +109,8 @@ __all__ = [
     "Access",
     "CallError",
     "CgroupNamespace",
+    "ChangeEvent",
+    "CloneEvent",
     "CloneFlag",
     "ClosedNamespaceError",
     "CompletedProcess",
@@ -105,10 +120,12 @@ __all__ = [
     "InventoryDiff",
     "IpcNamespace",
     "IrreversibleError",
+    "LostEvent",
     "Mount",
     "MountNamespace",
     "MultithreadedError",
     "Namespace",
+    "NamespaceChange",
     "NamespaceError",
     "NamespaceExistsError",
     "NamespaceGoneError",
@@ -129,12 +146,16 @@ __all__ = [
     "Popen",
     "ProcessRecord",
     "RestoreError",
+    "SetnsEvent",
     "SpawnError",
     "Support",
     "SystemCallError",
     "ThreadPoolExecutor",
     "TimeNamespace",
+    "Trace",
+    "TraceEvent",
     "TypeLike",
+    "UnshareEvent",
     "UnsupportedError",
     "UserNamespace",
     "UtsNamespace",
@@ -148,7 +169,9 @@ __all__ = [
     "run",
     "scan",
     "setns",
+    "supervise",
     "support",
+    "trace",
     "unpin",
     "unshare",
     "unshared",
@@ -177,6 +200,16 @@ _LATER = {
     "Explanation": "probing",
     "Access": "probing",
     "Outcome": "probing",
+    "trace": "tracing",
+    "supervise": "tracing",
+    "Trace": "tracing",
+    "TraceEvent": "tracing",
+    "SetnsEvent": "tracing",
+    "UnshareEvent": "tracing",
+    "CloneEvent": "tracing",
+    "ChangeEvent": "tracing",
+    "LostEvent": "tracing",
+    "NamespaceChange": "tracing",
 }
 """What is imported when it is first asked for, and the module that has it."""
 

@@ -1,7 +1,10 @@
 """Watching: who makes and enters namespaces, as it happens."""
 
+from ._filter import Clone3
+from ._formats import to_json
 from ._live import Trace
 from ._points import Syscall
+from ._supervise import supervise
 from ._trace import Backend, trace
 from .events import (
     Certainty,
@@ -18,6 +21,7 @@ __all__ = [
     "Backend",
     "Certainty",
     "ChangeEvent",
+    "Clone3",
     "CloneEvent",
     "LostEvent",
     "NamespaceChange",
@@ -26,5 +30,7 @@ __all__ = [
     "Trace",
     "TraceEvent",
     "UnshareEvent",
+    "supervise",
+    "to_json",
     "trace",
 ]

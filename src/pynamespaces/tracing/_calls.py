@@ -12,9 +12,10 @@ import errno
 import time
 from typing import TYPE_CHECKING, Final
 
-from .. import _proc
 from .._types import NamespaceType, types_of
 from ._filter import NEW_NAMESPACES, NEW_NAMESPACES_OF_CLONE
+from ._listener import as_int
+from ._looking import moves
 from .events import CloneEvent, NamespaceChange, SetnsEvent, UnshareEvent
 
 if TYPE_CHECKING:
@@ -38,13 +39,15 @@ _FIRST: Final = 0.001
 class Call:
     """One call: what was asked for, by whom, and what is known of its end."""
 
-    def __init__(self, notification: Notification, lookout: Lookout) -> None:
+    def __init__(
+        self, notification: Notification, lookout: Lookout, task: Task | None
+    ) -> None:
         self.lookout = lookout
         self.tid = notification.tid
         self.arguments = notification.arguments
         assert notification.call is not None
         self.name: CallName = notification.call
-        self.task: Task | None = lookout.task(self.tid)
+        self.task = task
         self.flags: int | None = self._read_flags()
         known = NEW_NAMESPACES_OF_CLONE if self.name == "clone" else NEW_NAMESPACES
         self.types = types_of((self.flags or 0) & known)
@@ -67,12 +70,12 @@ class Call:
     @property
     def fd(self) -> int:
         """The first argument, as an int."""
-        return _as_int(self.arguments[0])
+        return as_int(self.arguments[0])
 
     def _read_flags(self) -> int | None:
         first, second = self.arguments[:2]
         if self.name == "setns":
-            return _as_int(second)
+            return as_int(second)
         if self.name == "unshare":
             return first
         if self.name == "clone":
@@ -81,11 +84,11 @@ class Call:
 
     # --- before it ----------------------------------------------------------------
 
-    def look_before(self) -> None:
+    def look_before(self, links: Links | None) -> None:
         """Look where the thread is, while it waits for the answer."""
-        if self.task is None or self.is_silent:
+        if self.task is None or links is None or self.is_silent:
             return
-        self.before = self.lookout.links(self.task, self.types)
+        self.before = self.lookout.with_unique(links, self.task, self.types)
         if self.name in ("clone", "clone3"):
             self.children = self.lookout.children(self.task)
 
@@ -137,32 +140,38 @@ class Call:
         if self.name in ("clone", "clone3"):
             self._look_for_child()
         else:
-            self._look_at_thread(is_over=False)
+            self._look_at_thread(self.task, self.before)
 
-    def confirm(self) -> None:
-        """Say what became of it: its thread asks again, and has done nothing since."""
+    def confirm(self, task: Task | None, links: Links | None) -> None:
+        """
+        Say what became of it: its thread asks again, and has done nothing since.
+
+        Args:
+            task: Who asks.
+
+            links: Where it is.
+        """
         if self.is_settled or self.task is None or self.before is None:
             return
         if self.name in ("clone", "clone3"):
             self._look_for_child()
-            if not self.is_settled:
-                self._settle((), "observed")
-        else:
-            self._look_at_thread(is_over=True)
+        elif task and links and task.started == self.task.started:
+            self._judge(task, self.before, links, is_over=True)
+        if not self.is_settled:
+            self._settle(self._seen, "observed")
 
-    def _look_at_thread(self, *, is_over: bool) -> None:
-        task, before = self.task, self.before
-        assert task is not None
-        assert before is not None
+    def _look_at_thread(self, task: Task, before: Links) -> None:
         after = self.lookout.links(task)
-        changed = _moves(before, after)
-        if changed:
+        if moves(before, after):
             # The links are not read at one time.
             after = self.lookout.links(task)
-            changed = _moves(before, after)
         if after is None or not self.lookout.is_same(task):
             self._settle(self._seen, "observed")
-            return
+        else:
+            self._judge(task, before, after, is_over=False)
+
+    def _judge(self, task: Task, before: Links, after: Links, *, is_over: bool) -> None:
+        changed = moves(before, after)
         changes = self._changes(task, before, after, changed)
         due = {
             type
@@ -210,13 +219,13 @@ class Call:
             links = None if child is None else self.lookout.links(child)
             if child is None or links is None or not self.lookout.is_same(child):
                 continue
-            changed = _moves(before, links)
+            changed = moves(before, links)
             # The others are where children of the thread are born anyway.
             wanted = self.types or [t for t in changed if t not in _FOR_CHILDREN]
             if not wanted or not set(wanted) <= set(changed):
                 continue
             changes = self._changes(child, before, links, changed, wanted)
-            self._settle(changes, "confirmed", _id_for(task, pid), pid)
+            self._settle(changes, "confirmed", self.lookout.id_for(task, pid), pid)
             return
         if not self.lookout.is_same(task):
             self._settle((), "observed")
@@ -255,7 +264,7 @@ class Call:
             types = tuple(change.type for change in changes)
         if self.name == "setns":
             return SetnsEvent(
-                *who, self.fd, _as_int(self.arguments[1]), types, result, error,
+                *who, self.fd, as_int(self.arguments[1]), types, result, error,
                 certainty, changes, self.target, denied,
             )  # fmt: skip
         if self.name == "unshare":
@@ -273,27 +282,3 @@ class Call:
             *who, self.name, self.flags, types, child, result, error, certainty,
             changes, denied,
         )  # fmt: skip
-
-
-def _as_int(argument: int) -> int:
-    """Return what C takes an argument for that is an int."""
-    number = argument & 0xFFFFFFFF
-    return number - (1 << 32) if number >> 31 else number
-
-
-def _moves(before: Links, after: Links | None) -> list[NamespaceType]:
-    """Return the types of the namespaces that are others."""
-    if after is None:
-        return []
-    own, was = after.own, before.own
-    return [
-        type
-        for type in NamespaceType
-        if type in own and (type not in was or was[type].ino != own[type].ino)
-    ]
-
-
-def _id_for(task: Task, child: int) -> int | None:
-    """Return the id of a child as the thread that has borne it sees it."""
-    own, ids = (_proc.nspids(str(number)) for number in (task.pid, child))
-    return None if not own or not ids or len(ids) < len(own) else ids[len(own) - 1]

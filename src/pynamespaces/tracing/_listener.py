@@ -88,3 +88,9 @@ class Listener:
                     return False
                 raise
             return True
+
+
+def as_int(argument: int) -> int:
+    """Return what C takes an argument for that is an int."""
+    number = argument & 0xFFFFFFFF
+    return number - (1 << 32) if number >> 31 else number

@@ -14,6 +14,7 @@ from typing import Protocol, Self, final
 from .. import lowlevel
 from .._types import override
 from ..process import Popen
+from ._answerer import NotifySource
 from ._filtering import Wish
 from .events import TraceEvent
 
@@ -21,7 +22,9 @@ from .events import TraceEvent
 class Source(Protocol):
     """Where events come from."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What the backend is called."""
 
     @property
     def lost(self) -> int:
@@ -30,14 +33,31 @@ class Source(Protocol):
     def read(self) -> list[TraceEvent]:
         """Return what has come; it does not wait."""
 
-    def wait(self, timeout: float) -> None:
-        """Wait until there is something to read, or for as long as this, in seconds."""
-
     def finish(self) -> list[TraceEvent]:
         """Return all that is left, at the end."""
 
+    def wait(self, timeout: float, /) -> None:
+        """Wait until there is something to read, or for as long as this, in seconds."""
+
     def close(self) -> None:
         """Stop watching; again, it does nothing."""
+
+
+class Notified:
+    """The source that is a program which asks before each call."""
+
+    def __init__(self, source: NotifySource) -> None:
+        self.name = source.name
+        self.lost = source.lost
+        self.wait = source.wait
+        self.close = source.close
+        self._source = source
+
+    def read(self) -> list[TraceEvent]:
+        """Return what has come; it does not wait."""
+        return self._source.read(0)
+
+    finish = read
 
 
 class Target:
@@ -46,19 +66,35 @@ class Target:
     def __init__(self, pid: int | None, command: Sequence[str] | None) -> None:
         self.pid = pid
         self.command = command
-        self.process: Popen[bytes] | None = None
+        self._process: Popen[bytes] | None = None
+        self._notified: NotifySource | None = None
         self._pidfd = -1 if pid is None else lowlevel.pidfd_open(pid)
 
     def start(self) -> None:
         """Start the command."""
         assert self.command is not None
-        self.process = Popen(self.command)
-        self.pid = self.process.pid
+        self._process = Popen(self.command)
+        self.pid = self._process.pid
+
+    def start_notified(self) -> NotifySource:
+        """Start the command so that it asks before each call; return who answers."""
+        assert self.command is not None
+        self._notified = NotifySource(self.command)
+        self.pid = self._notified.pid
+        return self._notified
+
+    @property
+    def returncode(self) -> int | None:
+        """How the command has ended, as far as somebody has looked."""
+        started = self._process or self._notified
+        return None if started is None else started.returncode
 
     def has_ended(self) -> bool:
         """Return whether it has; the machine never does."""
-        if self.process is not None:
-            return self.process.poll() is not None
+        if self._notified is not None:
+            return self._notified.ended
+        if self._process is not None:
+            return self._process.poll() is not None
         if self._pidfd < 0:
             return False
         return bool(select.select([self._pidfd], [], [], 0)[0])
@@ -68,9 +104,9 @@ class Target:
         pidfd, self._pidfd = self._pidfd, -1
         if pidfd >= 0:
             os.close(pidfd)
-        if self.process is not None and self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
 
 
 @final
@@ -106,8 +142,7 @@ class Trace:
     @property
     def returncode(self) -> int | None:
         """How the command has ended, as of `subprocess.Popen`; ``None``: not yet."""
-        process = self._target.process
-        return None if process is None else process.returncode
+        return self._target.returncode
 
     @property
     def lost(self) -> int:

@@ -154,6 +154,23 @@ class Lookout:
         """Look what a thread has borne."""
         return _proc.children_of(task.pid, task.tid)
 
+    def id_for(self, task: Task, child: int) -> int | None:
+        """Return the id of a child as the thread that has borne it sees it."""
+        own, ids = (_proc.nspids(str(number)) for number in (task.pid, child))
+        return None if not own or not ids or len(ids) < len(own) else ids[len(own) - 1]
+
+
+def moves(before: Links, after: Links | None) -> list[NamespaceType]:
+    """Return the types of the namespaces that are others."""
+    if after is None:
+        return []
+    own, was = after.own, before.own
+    return [
+        type
+        for type in NamespaceType
+        if type in own and (type not in was or was[type].ino != own[type].ino)
+    ]
+
 
 def _inode(link: str) -> int:
     """Read ``net:[4026531840]``."""

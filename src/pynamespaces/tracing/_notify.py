@@ -12,16 +12,14 @@ import errno
 import os
 import select
 import time
-import weakref
 from collections import deque
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final, Protocol, Self, cast
+from typing import TYPE_CHECKING, Final, Self
 
-from ..process import Popen
 from ._calls import Call
-from ._filter import program
 from ._listener import Listener
 from ._looking import Lookout
+from ._supervised import Supervised
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -40,62 +38,6 @@ _MOST_OF_SELECT: Final = 1024
 
 _MOST_AT_END: Final = 64
 """How many calls of others are answered yet when the program has ended."""
-
-
-class _Start(Protocol):
-    def __call__(self, args: Args, **options: object) -> None: ...
-
-
-class Supervised(Popen[bytes]):
-    """A program whose calls are asked about; it ends with this object at the latest."""
-
-    _is_brief = True
-
-    @classmethod
-    def start(cls, command: Args, clone3: Clone3, options: dict[str, object]) -> Self:
-        """Start a program; whatever goes wrong, nothing of it is left."""
-        # Held from before it is started: a signal handler may raise at any time.
-        process = cls.__new__(cls)
-        process._filter = program(clone3)
-        try:
-            cast("_Start", process.__init__)(command, **options)  # type: ignore[misc]
-        except BaseException:
-            process.end()
-            raise
-        return process
-
-    @property
-    def listener(self) -> int:
-        """The listener, which stays this object's."""
-        return -1 if self._child is None else self._child.listener
-
-    def end_listening(self) -> None:
-        """Answer no more: calls that are asked about fail by ENOSYS from now on."""
-        if self._child is not None:
-            self._child.end_listening()
-
-    def end(self) -> None:
-        """Kill it if it still runs, reap it and close all. Twice is allowed."""
-        if self._child is None:
-            return
-        try:
-            if self._child_created and self.poll() is None:
-                self.kill()
-                self.wait()
-        finally:
-            self._child.abandon()
-
-
-_supervised: Final[weakref.WeakSet[Supervised]] = weakref.WeakSet()
-
-
-def _leave_to_parent() -> None:
-    """Hold no listener in a forked child: without the parent, calls would hang."""
-    for process in list(_supervised):
-        process.end_listening()
-
-
-os.register_at_fork(after_in_child=_leave_to_parent)
 
 
 class Notifier:
@@ -132,7 +74,6 @@ class Notifier:
         self._lookout = Lookout()
         self._process = process = Supervised.start(command, clone3, options or {})
         try:
-            _supervised.add(process)
             self.pid: int = process.pid
             self._listener = Listener(process.listener)
             self._poll = select.poll()
@@ -251,17 +192,20 @@ class Notifier:
         if notification.call is None or not (self._watch or self._deny):
             self._listener.answer(notification)
             return None
-        previous = self._held.pop(notification.tid, None)
-        if previous is not None:
-            previous.confirm()
-        call = Call(notification, self._lookout)
-        self._find_births(call)
-        if self._watch:
-            call.look_before()
+        task = self._lookout.task(notification.tid)
+        links = None
+        if self._watch and task is not None:
+            links = self._lookout.links(task)
+        call = Call(notification, self._lookout, task)
+        call.look_before(links)
         refusal = call.refusal(self._deny)
         # What was read is the caller's only if it still waits.
         if not self._listener.is_valid(notification):
             return None
+        previous = self._held.pop(notification.tid, None)
+        if previous is not None:
+            previous.confirm(task, links)
+        self._find_births(call)
         if not self._listener.answer(notification, refusal) or not self._watch:
             return None
         if refusal:

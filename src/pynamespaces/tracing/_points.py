@@ -75,7 +75,7 @@ def read_numbers(points: Collection[Point]) -> dict[Point, int]:
     raise error
 
 
-# --- struct perf_event_attr, as of PERF_ATTR_SIZE_VER5 ---------------------------------
+# --- struct perf_event_attr, as of PERF_ATTR_SIZE_VER5 --------------------------------
 
 _ATTR: Final = struct.Struct("=IIQQQQQIIQQQQIiQIHH")
 

@@ -10,7 +10,7 @@ from typing import Final, Literal, NamedTuple, TypeAlias, get_args
 from .._types import TypeLike
 from ..errors import NamespacePermissionError
 from ._filtering import Wish
-from ._live import Source, Target, Trace
+from ._live import Notified, Source, Target, Trace
 from ._perf import PerfSource, own_threads
 from ._points import Manner, Syscall
 from ._tasks import Tasks
@@ -192,11 +192,9 @@ def _start(tasks: Tasks, target: Target) -> None:
 
 
 def _notified(target: Target, want: Want) -> Source:
-    """Have the command ask before each call."""
-    from ._notify_source import NotifySource
-
-    source = NotifySource(target, want)
-    return source
+    """Have the command ask before each call; of what is not wanted nothing is told."""
+    del want
+    return Notified(target.start_notified())
 
 
 _SOURCES: Final = {"perf": _machine, "perf-own": _own, "notify": _notified}
