@@ -164,6 +164,9 @@ def _fill(session: nox.Session, folder: Path, python: str) -> None:
         *_group("tests"),
         external=True,
     )
+    # Who may not write here would compile them each time.
+    compiling = [str(venv / "bin/python"), "-m", "compileall", "-q"]
+    session.run(*compiling, str(folder / "tests"), external=True)
     session.run("chmod", "-R", "a+rX", str(folder), external=True)
 
 

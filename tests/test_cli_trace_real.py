@@ -107,7 +107,8 @@ def test_denied() -> None:
 )
 def test_no_program(words: list[str], name: str, status: int) -> None:
     """A program that cannot be started is told as shells do."""
-    check_refusal(pynamespaces("trace", *words, "--", name), status, name)
+    done = pynamespaces("trace", *words, "--", name, env=environment(PATH="/usr/bin"))
+    check_refusal(done, status, name)
 
 
 def test_no_process() -> None:

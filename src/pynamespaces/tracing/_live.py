@@ -25,22 +25,28 @@ class Source(Protocol):
     @property
     def name(self) -> str:
         """What the backend is called."""
+        ...
 
     @property
     def lost(self) -> int:
         """How many calls there is no event of."""
+        ...
 
     def read(self) -> list[TraceEvent]:
         """Return what has come; it does not wait."""
+        ...
 
     def finish(self) -> list[TraceEvent]:
         """Return all that is left, at the end."""
+        ...
 
     def wait(self, timeout: float, /) -> None:
         """Wait until there is something to read, or for as long as this, in seconds."""
+        ...
 
     def close(self) -> None:
         """Stop watching; again, it does nothing."""
+        ...
 
 
 class Notified:
