@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pynamespaces import NamespaceType
-from pynamespaces.tracing._supervise import supervise
+from pynamespaces.tracing import supervise
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -7,8 +7,7 @@ import pytest
 from supervising import T, python, watched
 from support import program
 
-from pynamespaces.tracing import CloneEvent, SetnsEvent, UnshareEvent
-from pynamespaces.tracing._supervise import supervise
+from pynamespaces.tracing import CloneEvent, SetnsEvent, UnshareEvent, supervise
 
 TRY = """
 def tried(call, *arguments):

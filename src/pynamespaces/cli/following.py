@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from signal import Signals
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
@@ -136,14 +136,15 @@ def follow(wish: Wish, deny: Types, limits: Limits, report: Report) -> int:
     Raises:
         Failure: The program has not begun.
     """
-    with controlling_terminal() as terminal, closing(_started(wish, deny)) as found:
-        output.note(f"watching {_whom(wish)}, by {found.backend}")
-        report.begin()
-        try:
-            with _signals_passed_to(found if wish.command else None):
+    with controlling_terminal() as terminal, _signals_held(wish) as are_for:
+        with closing(_started(wish, deny)) as found:
+            are_for(found)
+            output.note(f"watching {_whom(wish)}, by {found.backend}")
+            report.begin()
+            try:
                 is_over = _report(found, limits, report)
-        finally:
-            _tell_lost(found)
+            finally:
+                _tell_lost(found)
         status = (found.returncode if is_over else None) or 0
         if terminal is not None and wish.command:
             terminal.take_back(restore=status < 0)
@@ -202,30 +203,43 @@ def _tell_lost(found: Source) -> None:
 
 
 @contextmanager
-def _signals_passed_to(program: Source | None) -> Iterator[None]:
-    """Have signals be for the program, if there is one; what it does then, counts."""
-    if program is None:
-        yield
-        return
+def _signals_held(wish: Wish) -> Iterator[Callable[[Source], None]]:
+    """
+    Have signals be for the program, if there is to be one; what it does then, counts.
 
-    def send(signo: int, frame: object) -> None:
+    It gives a function to be called once there is one: it is sent what came before.
+    """
+    early: list[int] = []
+    programs: list[Source] = []
+
+    def take(signo: int, frame: object) -> None:
         del frame
-        if signo in _KEYS and _has_terminal():
-            return
-        with suppress(ProcessLookupError, PermissionError):
-            if program.pid is not None and program.returncode is None:
-                os.kill(program.pid, signo)
+        if not programs:
+            early.append(signo)
+        elif signo not in _KEYS or not _has_terminal():
+            _send(programs[0], signo)
+
+    def are_for(program: Source) -> None:
+        programs.append(program)
+        for signo in early:
+            _send(program, signo)
 
     handlers = {
-        signo: signal.signal(signo, send)
-        for signo in _FOR_THE_PROGRAM
+        signo: signal.signal(signo, take)
+        for signo in (_FOR_THE_PROGRAM if wish.command else ())
         if signal.getsignal(signo) is not signal.SIG_IGN
     }
     try:
-        yield
+        yield are_for
     finally:
         for signo, handler in handlers.items():
             signal.signal(signo, handler)
+
+
+def _send(program: Source, signo: int) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        if program.pid is not None and program.returncode is None:
+            os.kill(program.pid, signo)
 
 
 def _has_terminal() -> bool:
