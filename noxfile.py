@@ -14,6 +14,7 @@ import tempfile
 from pathlib import Path
 
 import nox
+from nox.command import CommandFailed
 
 nox.options.sessions = ["tests", "tests_user", "tests_userns"]
 nox.options.reuse_existing_virtualenvs = True
@@ -33,6 +34,14 @@ ORDINARY_PYTHON = os.environ.get("PYNAMESPACES_ORDINARY_PYTHON", "")
 nox.options.error_on_missing_interpreters = bool(
     REQUIRED & {f"python{version}" for version in SUPPORTED}
 )
+
+PARTS = 4
+"""
+How many processes run a suite, one after the other.
+
+The tests start thousands of children, each a copy of the process that runs them, and
+that one grows with the number of tests that it has.
+"""
 
 # The ids that Debian and others give to nobody. setpriv still has its capabilities
 # when it starts a program, so it starts a shell that starts what is meant.
@@ -114,8 +123,24 @@ def _run_here(session: nox.Session, prefix: tuple[str, ...]) -> None:
     """Run the suite in the session's environment, through a command."""
     session.install(f"{_wheel(session)}[cli]", *_group("tests"))
     tier = "root" if os.geteuid() == 0 else "plain"
-    command = (*prefix, "pytest", *session.posargs)
-    session.run(*command, env=_tier_environment(tier), external=bool(prefix))
+    _run_parts(session, (*prefix, "pytest"), _tier_environment(tier))
+
+
+def _run_parts(
+    session: nox.Session, command: tuple[str, ...], environment: dict[str, str]
+) -> None:
+    """Run the suite in several processes, one after the other, whatever fails."""
+    files = sorted(map(str, Path("tests").glob("test_*.py")))
+    size = -(-len(files) // PARTS)
+    parts = [files[first : first + size] for first in range(0, len(files), size)]
+    failure = None
+    for part in [session.posargs] if session.posargs else parts:
+        try:
+            session.run(*command, *part, env=environment, external=True)
+        except CommandFailed as error:
+            failure = error
+    if failure is not None:
+        raise failure
 
 
 def _reachable_python() -> str | None:
@@ -178,13 +203,8 @@ def _run_suite(session: nox.Session, tier: str, prefix: tuple[str, ...]) -> None
     own.chmod(0o1777)
     environment = _tier_environment(tier) | {"HOME": str(own), "TMPDIR": str(own)}
     with session.chdir(folder):
-        session.run(
-            *prefix,
-            *(python, "-m", "pytest", "-p", "no:cacheprovider"),
-            *session.posargs,
-            env=environment,
-            external=True,
-        )
+        command = (*prefix, python, "-m", "pytest", "-p", "no:cacheprovider")
+        _run_parts(session, command, environment)
 
 
 @nox.session(python=False)

@@ -159,11 +159,11 @@ def test_interrupted_on_a_terminal() -> None:
         made.type(CTRL_C)
         made.expect(PROMPT)
         assert "130" in made.command("echo $?")
-        script = 'trap "echo taken" INT; echo up; read x; echo read; exit 4'
+        script = 'trap "echo taken; exit 4" INT; echo up; while :; do read x; done'
         made.type(f"$ns trace -- sh -c '{script}'\n")
         made.expect("up\r\n")
         made.type(CTRL_C)
-        made.expect("taken")
+        made.expect("taken\r\n")
         made.expect(PROMPT)
         assert "4" in made.command("echo $?")
 
