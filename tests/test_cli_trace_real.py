@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -178,8 +179,9 @@ def test_output_is_the_program_s(tmp_path: Path) -> None:
 
 def test_reader_that_goes() -> None:
     """When nobody reads any more, it ends in silence, and the program with it."""
-    script = f"while :; do {UNSHARE}; done"
-    with _running("--", "sh", "-c", script) as made:
+    code = "from pynamespaces import unshare; unshare('user')\n"
+    code += "while True: unshare('uts')"
+    with _running("--", sys.executable, "-c", code) as made:
         _event(made)
         assert made.stdout is not None
         assert made.stderr is not None

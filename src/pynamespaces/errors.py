@@ -144,8 +144,8 @@ class SpawnError(SystemCallError):
     step: str
     """
     At what it failed, one of clone, setns, uid_map, gid_map, setgroups, time_offsets,
-    cgroup, hostname, loopback, propagation, mount_proc, init, user, caps, chdir and
-    execve.
+    cgroup, hostname, loopback, propagation, mount_proc, init, user, caps, supervise,
+    chdir and execve.
     """
 
     def __new__(
