@@ -195,7 +195,7 @@ def test_kernel_threads() -> None:
 def kernel_threads(name: str) -> set[int]:
     """Return the id, if it is the child of kthreadd."""
     try:
-        text = Path(f"/proc/{name}/stat").read_text()
+        text = Path(f"/proc/{name}/stat").read_text(errors="replace")
     except OSError:
         return set()
     return {int(name)} if text.rpartition(") ")[2].split()[1] == "2" else set()
