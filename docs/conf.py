@@ -43,6 +43,7 @@ nitpick_ignore_regex = [
         r"(subprocess|asyncio|concurrent|contextvars|multiprocessing)(\..*)?",
     ),
     ("py:class", r"Args|File|Surroundings|Unpack|Process|StrOrBytesPath"),
+    ("py:class", r"Clone3|Options"),
     ("py:class", r"How|Join|P|Places|(pynamespaces\.workers\.threads\.)?R"),
     ("py:class", r"(pynamespaces\.inventory\.records\.)?Item"),
     ("any", r"RecursionError"),

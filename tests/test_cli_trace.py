@@ -53,6 +53,28 @@ def test_lines_as_tracee_has_them(gives: Gives, capsys: Printed) -> None:
     assert found[0]["timestamp"] > 10**18
 
 
+def test_a_storm_is_taken_while_it_is_shown(gives: Gives, capsys: Printed) -> None:
+    """Of many events some are shown, more are taken, and so on; the order is kept."""
+    storm = [ENTERED._replace(time_ns=number) for number in range(100_000)]
+    printed: list[str] = []
+
+    class Watched(FakeTrace):
+        def read(self, timeout: float | None = None) -> list[TraceEvent]:
+            printed.extend(capsys.readouterr().out.splitlines())
+            if len(self.timeouts) == 1:
+                # Between two batches not more than this was waited for.
+                assert 0 < len(printed) < 1000
+            return super().read(timeout)
+
+    made = Watched([storm[:20_000], storm[20_000:40_000], storm[40_000:]])
+    gives(made)
+    assert command(["trace"]) == 0
+    printed.extend(capsys.readouterr().out.splitlines())
+    assert [json.loads(line)["time_ns"] for line in printed] == [*range(100_000)]
+    # It waits only when there is nothing to show.
+    assert made.timeouts[:3] == [None, 0, 0]
+
+
 def test_each_batch_is_seen_at_once(
     gives: Gives, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -260,34 +282,3 @@ def test_contradiction_is_told(
     monkeypatch.setattr(tracing, "trace", refuse)
     assert command(["trace"]) == 2
     check_refusal_text(capsys.readouterr().err, "calls=False sees no syscalls")
-
-
-WRONG = {
-    "trace --type nett": ("'nett'",),
-    "trace --syscall fork": ("'fork'", "'setns'"),
-    "trace --backend bpf": ("'bpf'", "'perf-own'"),
-    "trace --format xml": ("'xml'", "'tracee'"),
-    "trace --json --format table": ("--json and --format",),
-    "trace --count 0": ("0",),
-    "trace --duration 0": ("0",),
-    "trace --duration nan": ("nan",),
-    "trace --pid 0": ("is no pid",),
-    "trace --pid 1 -- true": ("--pid and CMD",),
-    "trace --deny net": ("CMD",),
-    "trace --into netns:a/b": ("a/b",),
-    "trace --deny nett -- true": ("'nett'",),
-    "trace --deny net --backend perf -- true": ("--backend perf",),
-    "trace --deny net --no-calls -- true": ("--no-calls",),
-    "trace true": ("--",),
-}
-"""Command lines that are wrong, and what the one line about it has."""
-
-
-@pytest.mark.parametrize("line", WRONG)
-def test_wrong_usage(line: str, capsys: Printed) -> None:
-    """Each is one line that says what is wrong, where help is, and status 2."""
-    assert command(line.split(" ")) == 2
-    printed = capsys.readouterr()
-    assert printed.out == ""
-    check_refusal_text(printed.err, *WRONG[line])
-    assert "hint: see pynamespaces trace --help" in printed.err

@@ -112,11 +112,6 @@ def test_no_program(words: list[str], name: str, status: int) -> None:
     check_refusal(done, status, name)
 
 
-def test_no_process() -> None:
-    """A process that is not there is named."""
-    check_refusal(pynamespaces("trace", "--pid", "2147483647"), 1, "2147483647")
-
-
 @pytest.mark.tier("plain", "userns")
 def test_refused() -> None:
     """Who may not watch the machine is told what it takes, in one line."""

@@ -16,7 +16,7 @@ from support import in_child
 from targets import PR_SET_DUMPABLE
 from veth import Pair, net, pair
 
-from pynamespaces import NamespaceLimitError
+from pynamespaces import NamespaceLimitError, _core
 
 __all__ = ["net", "pair"]
 
@@ -75,6 +75,8 @@ def test_no_more_processes(act: Callable[[Places], object]) -> None:
     """Where an ordinary user may have no more processes, no helper task is started."""
 
     def ask() -> None:
+        # What is not imported yet may be out of an ordinary user's reach.
+        _core.load_all()
         give_up_root()
         libc.prctl(PR_SET_DUMPABLE, 1)
         places = Places()

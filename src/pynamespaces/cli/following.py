@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from signal import Signals
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 import click
 
@@ -24,7 +26,7 @@ from .programs import not_started
 from .terminal import controlling_terminal
 
 if TYPE_CHECKING:
-    from ..tracing import Backend, Syscall, TraceEvent
+    from ..tracing import Backend, Syscall, Trace, TraceEvent
     from .reporting import Report
     from .targets import Types
 
@@ -32,6 +34,10 @@ _FOR_THE_PROGRAM: Final = (
     *(Signals.SIGHUP, Signals.SIGINT, Signals.SIGQUIT, Signals.SIGTERM),
     *(Signals.SIGUSR1, Signals.SIGUSR2, Signals.SIGALRM),
 )
+_SLICE: Final = 256
+_MOST_WAITING: Final = 1 << 15
+"""How many events wait to be shown at most; the kernel keeps what it can of others."""
+
 _KEYS: Final = frozenset({Signals.SIGINT, Signals.SIGQUIT})
 """What a terminal sends to the program as well."""
 
@@ -57,43 +63,11 @@ class Limits(NamedTuple):
     places: Places | None = None
 
 
-class Source(Protocol):
-    """What gives events, as `Trace` does."""
-
-    @property
-    def backend(self) -> str:
-        """How it is watched."""
-
-    @property
-    def pid(self) -> int | None:
-        """The program, if there is one."""
-
-    @property
-    def returncode(self) -> int | None:
-        """How that has ended, if it has."""
-
-    @property
-    def lost(self) -> int:
-        """How many calls there is no event of."""
-
-    @property
-    def ended(self) -> bool:
-        """Whether it is over."""
-
-    def read(self, timeout: float | None = None) -> list[TraceEvent]:
-        """Wait for events."""
-
-    def close(self) -> None:
-        """End it, and the program."""
-
-
 class _Guarded:
     """A program that may not do all; what it does, and what it may not."""
 
-    backend: Final = "notify"
-    lost: Final = 0
-
     def __init__(self, words: Sequence[str], deny: Types, wish: Wish) -> None:
+        self.backend, self.lost = "notify", 0
         self._filter = Filter(
             *(wish.types, wish.syscalls),
             changed_only=wish.changed_only,
@@ -115,6 +89,9 @@ class _Guarded:
 
     def read(self, timeout: float | None = None) -> list[TraceEvent]:
         return [*filter(self._filter.wants, self._notifier.take(timeout))]
+
+
+Source: TypeAlias = "Trace | _Guarded"
 
 
 def follow(wish: Wish, deny: Types, limits: Limits, report: Report) -> int:
@@ -179,21 +156,28 @@ def _whom(wish: Wish) -> str:
 def _report(found: Source, limits: Limits, report: Report) -> bool:
     """Report all until it is over, or a limit is reached; return if it is over."""
     deadline = None if limits.seconds is None else time.monotonic() + limits.seconds
-    shown = 0
+    room = math.inf if limits.events is None else limits.events
+    waiting: deque[TraceEvent] = deque()
     while True:
         left = None if deadline is None else max(0, deadline - time.monotonic())
-        events = found.read(left)
-        if limits.places is not None:
-            events = [event for event in events if is_into(event, limits.places)]
-        if limits.events is not None:
-            events = events[: limits.events - shown]
-        if events:
-            shown += len(events)
-            report.show(events)
+        if len(waiting) < _MOST_WAITING and not (waiting and left == 0):
+            events = found.read(0 if waiting else left)
+            waiting.extend(_wanted(events, limits.places))
+        # Not all at once: what comes meanwhile is to be taken before it is too much.
+        size = int(min(len(waiting), room, _SLICE))
+        if size:
+            report.show([waiting.popleft() for _ in range(size)])
+            room -= size
         elif found.ended:
             return True
-        if shown == limits.events or left == 0:
+        if room == 0 or (left == 0 and not waiting):
             return False
+
+
+def _wanted(events: list[TraceEvent], places: Places | None) -> list[TraceEvent]:
+    if places is None:
+        return events
+    return [event for event in events if is_into(event, places)]
 
 
 def _tell_lost(found: Source) -> None:

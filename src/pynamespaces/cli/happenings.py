@@ -50,7 +50,8 @@ class _Row(NamedTuple):
     @property
     def result_style(self) -> str:
         """Red, where the call has failed."""
-        return _FAILED if self.result[:1].isalpha() else ""
+        has_failed = self.result == "-1" or self.result[:1].isalpha()
+        return _FAILED if has_failed else ""
 
 
 class _Column(NamedTuple):

@@ -277,10 +277,9 @@ def _row(
 
 def fitted(cell: str, width: int, *, numeric: bool = False) -> str:
     """Return what is safe already in as many cells as are asked for."""
-    taken = cell_len(cell)
-    if taken > width:
+    if cell_len(cell) > width:
         return set_cell_size(cell, width - 1) + _ellipsis()
-    padding = " " * (width - taken)
+    padding = " " * (width - cell_len(cell))
     return padding + cell if numeric else cell + padding
 
 

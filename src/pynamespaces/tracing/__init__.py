@@ -1,7 +1,7 @@
 """Watching: who makes and enters namespaces, as it happens."""
 
 from ._filter import Clone3
-from ._formats import to_json
+from ._formats import to_json, to_tracee
 from ._live import Trace
 from ._points import Syscall
 from ._supervise import supervise
@@ -32,5 +32,6 @@ __all__ = [
     "UnshareEvent",
     "supervise",
     "to_json",
+    "to_tracee",
     "trace",
 ]

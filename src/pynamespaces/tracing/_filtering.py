@@ -42,6 +42,8 @@ class Wish:
             if name not in SYSCALLS:
                 known = ", ".join(SYSCALLS)
                 raise ValueError(f"{name!r} is no call of namespaces: they are {known}")
+        if not named:
+            raise ValueError("syscalls names none: leave it out, or say calls=False")
         self._changed_only = changed_only
         self._failed = failed
 
@@ -52,7 +54,7 @@ class Wish:
         if self._types is not _ALL and self._types.isdisjoint(_types_of(event)):
             return False
         if isinstance(event, ChangeEvent):
-            return self.syscalls == SYSCALLS
+            return set(self.syscalls) == set(SYSCALLS)
         if _syscall_of(event) not in self.syscalls:
             return False
         if self._changed_only and not event.changes:

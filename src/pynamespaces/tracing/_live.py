@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import select
 import time
 from collections import deque
@@ -12,6 +11,7 @@ from types import TracebackType
 from typing import Protocol, Self, final
 
 from .. import lowlevel
+from .._lib import lib, new_held, read_int, write_int
 from .._types import override
 from ..process import Popen
 from ._answerer import NotifySource
@@ -74,7 +74,9 @@ class Target:
         self.command = command
         self._process: Popen[bytes] | None = None
         self._notified: NotifySource | None = None
-        self._pidfd = -1 if pid is None else lowlevel.pidfd_open(pid)
+        self._pidfd = new_held()
+        if pid is not None:
+            write_int(self._pidfd, lowlevel.pidfd_open(pid))
 
     def start(self) -> None:
         """Start the command."""
@@ -101,15 +103,15 @@ class Target:
             return self._notified.ended
         if self._process is not None:
             return self._process.poll() is not None
-        if self._pidfd < 0:
+        if read_int(self._pidfd) < 0:
             return False
-        return bool(select.select([self._pidfd], [], [], 0)[0])
+        poll = select.poll()
+        poll.register(read_int(self._pidfd), select.POLLIN)
+        return bool(poll.poll(0))
 
     def close(self) -> None:
         """Kill the command, if it still runs; again, it does nothing."""
-        pidfd, self._pidfd = self._pidfd, -1
-        if pidfd >= 0:
-            os.close(pidfd)
+        lib.pyns_release(self._pidfd)
         if self._process is not None and self._process.poll() is None:
             self._process.kill()
             self._process.wait()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from bisect import bisect_left
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from operator import itemgetter
 from typing import Final, TypeAlias
@@ -55,6 +56,8 @@ class Decoder:
     """Make records of bytes."""
 
     def __init__(self, events: Mapping[int, Point | None], kinds: list[Point]) -> None:
+        self.ahead = 0
+        """How far the kernel's clock is ahead of the caller's, in nanoseconds."""
         self._kinds: dict[int, tuple[int, Point]] = {
             id: (FIRST_POINT + kinds.index(point), point)
             for id, point in events.items()
@@ -71,6 +74,7 @@ class Decoder:
                 yield self._sample(data, at, at + size)
             else:
                 pid, tid, time, _ = trailer(data, at + size - _TRAILER.size)
+                time -= self.ahead
                 body = at + _HEADER.size
                 if kind == NAMESPACES:
                     yield time, kind, pid, tid, _namespaces(data, body), ""
@@ -92,7 +96,7 @@ class Decoder:
         if point.has_stack:
             stack = data[at + _RAW + size : end]
             numbers = (_flags_of(stack, numbers[0]),)
-        return time, kind, pid, tid, numbers, ""
+        return time - self.ahead, kind, pid, tid, numbers, ""
 
 
 def _namespaces(data: bytes, at: int) -> tuple[int, ...]:
@@ -108,8 +112,8 @@ def _flags_of(stack: bytes, address: int) -> int:
     """Find clone3's flags in the copy of the caller's stack, if they lie there."""
     if len(stack) < _REGISTERS.size:
         return UNKNOWN  # Not on this machine.
-    _, pointer, size = _REGISTERS.unpack_from(stack)
-    if _REGISTERS.size + size + _WORD.size > len(stack):
+    abi, pointer, size = _REGISTERS.unpack_from(stack)
+    if not abi or _REGISTERS.size + size + _WORD.size > len(stack):
         return UNKNOWN  # There were no registers.
     (copied,) = _WORD.unpack_from(stack, _REGISTERS.size + size)
     offset = (address - pointer) % 2**64
@@ -131,21 +135,24 @@ class Queue:
     """
 
     def __init__(self) -> None:
-        self._waiting: list[Record] = []
+        self.ready: deque[Record] = deque()
+        """What is in order by now, for the reader to take out."""
+        self.waiting: list[Record] = []
+        """What is held back."""
         self._read_at = 0
 
-    def put(self, records: Iterable[Record], read_at: int) -> list[Record]:
+    def put(self, records: Iterable[Record], read_at: int) -> None:
         """
-        Put in what was read; return what is in order by now.
+        Put in what was read.
 
         Args:
             records: What was read from all rings.
 
             read_at: When reading began.
         """
-        self._waiting += records
-        self._waiting.sort(key=_time)
-        until = bisect_left(self._waiting, self._read_at, key=_time)
-        ready, self._waiting = self._waiting[:until], self._waiting[until:]
+        self.waiting += records
+        self.waiting.sort(key=_time)
+        until = bisect_left(self.waiting, self._read_at, key=_time)
+        self.ready += self.waiting[:until]
+        del self.waiting[:until]
         self._read_at = read_at
-        return ready

@@ -10,6 +10,7 @@ import select
 import struct
 import weakref
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Final, NamedTuple
 
 from .._lib import (
@@ -22,12 +23,16 @@ from .._lib import (
     read_buffer,
     read_int,
 )
+from ..errors import NoSuchProcessError
 from ..lowlevel._arguments import check
 from . import _points
 from ._points import Manner, Point
 
 # What read(2) of an event gives: how often, its id, how many were lost.
 _COUNT: Final = struct.Struct("=QQQ")
+
+# What has a stack in it is the largest.
+_LARGEST_RECORD: Final = 2048
 
 # A ring that the caller may not lock in memory is tried in half the size, to here.
 _SMALLEST: Final = 1 << 15
@@ -60,13 +65,16 @@ class Rings:
         self._manner = manner
         self._owner = os.getpid()
         self._rings: list[Ring] = []
-        self._leaders: list[int] = []
         self.events: list[Event] = []
         self._poll = select.poll()
+        self.may_have_lost = False
+        """Whether a ring was as good as full when it was read last."""
         _open.add(self)
         try:
-            for cpu in range(os.sysconf("SC_NPROCESSORS_CONF")):
-                self._open_cpu(cpu, numbers, tasks)
+            while not self._open_all(numbers, tasks):
+                # More than kernel.perf_event_mlock_kb takes CAP_IPC_LOCK.
+                self._let_go()
+                self._manner = self._manner._replace(size=self._manner.size // 2)
             self._buffer = new_buffer(self._manner.size)
             for event in self.events:
                 fcntl.ioctl(read_int(event.fd), lib.PERF_EVENT_IOC_ENABLE, 0)
@@ -74,31 +82,54 @@ class Rings:
             self.close()
             raise
 
+    def _open_all(self, numbers: Mapping[Point, int], tasks: Sequence[int]) -> bool:
+        """Open all; return whether there is room in memory for all of them."""
+        found = list(tasks)
+        for cpu in range(os.sysconf("SC_NPROCESSORS_CONF")):
+            if not self._open_cpu(cpu, numbers, found):
+                return False
+        if not found:
+            check(-errno.ESRCH, "perf_event_open")
+        return True
+
     @property
     def tells_lost(self) -> bool:
         """Whether the kernel counts what each event has lost."""
         return self._manner.tells_lost
 
     def _open_cpu(
-        self, cpu: int, numbers: Mapping[Point, int], tasks: Sequence[int]
-    ) -> None:
+        self, cpu: int, numbers: Mapping[Point, int], tasks: list[int]
+    ) -> bool:
         output = -1
-        for task in tasks:
-            fd = self._open_leader(task, cpu)
+        for task in tasks.copy():
+            try:
+                fd = self._open_leader(task, cpu)
+            except NoSuchProcessError:
+                tasks.remove(task)  # It has ended since.
+                continue
             if fd < 0:
-                return
-            if output < 0:
+                return True
+            if output >= 0:
+                fcntl.ioctl(fd, lib.PERF_EVENT_IOC_SET_OUTPUT, output)
+            elif self._map(fd):
                 output = fd
-                self._map(fd)
             else:
-                fcntl.ioctl(fd, lib.PERF_EVENT_IOC_SET_OUTPUT, output)
-            for point, number in numbers.items():
-                attr = _points.follower(self._manner, point, number, platform.machine())
-                fd = self._open_event(attr, task, cpu, point)
-                fcntl.ioctl(fd, lib.PERF_EVENT_IOC_SET_OUTPUT, output)
-                if point.filter is not None:
-                    text = point.filter.encode() + b"\0"
-                    fcntl.ioctl(fd, lib.PERF_EVENT_IOC_SET_FILTER, text)
+                return False
+            with suppress(NoSuchProcessError):
+                self._open_points(task, cpu, numbers, output)
+        return True
+
+    def _open_points(
+        self, task: int, cpu: int, numbers: Mapping[Point, int], output: int
+    ) -> None:
+        machine = platform.machine()
+        for point, number in numbers.items():
+            attr = _points.follower(self._manner, point, number, machine)
+            fd = self._open_event(attr, task, cpu, point)
+            fcntl.ioctl(fd, lib.PERF_EVENT_IOC_SET_OUTPUT, output)
+            if point.filter is not None:
+                text = point.filter.encode() + b"\0"
+                fcntl.ioctl(fd, lib.PERF_EVENT_IOC_SET_FILTER, text)
 
     def _open_leader(self, task: int, cpu: int) -> int:
         try:
@@ -119,17 +150,15 @@ class Rings:
         self.events.append(Event(place, id, point))
         return fd
 
-    def _map(self, fd: int) -> None:
+    def _map(self, fd: int) -> bool:
         ring = new_ring()
         result = lib.pyns_ring_map(ring, fd, self._manner.size)
-        while result == -errno.EPERM and self._manner.size > _SMALLEST:
-            # More than kernel.perf_event_mlock_kb takes CAP_IPC_LOCK.
-            self._manner = self._manner._replace(size=self._manner.size // 2)
-            result = lib.pyns_ring_map(ring, fd, self._manner.size)
+        if result == -errno.EPERM and self._manner.size > _SMALLEST:
+            return False
         check(result, "mmap")
         self._rings.append(ring)
-        self._leaders.append(fd)
         self._poll.register(fd, select.POLLIN)
+        return True
 
     def wait(self, timeout: float) -> None:
         """Wait until a ring is a quarter full, or for as long as this, in seconds."""
@@ -148,8 +177,10 @@ class Rings:
         if os.getpid() != self._owner:
             raise RuntimeError("a fork cannot go on with a trace")
         taken = []
+        self.may_have_lost = False
         for ring in self._rings:
-            size = lib.pyns_ring_take(ring, self._buffer, ring.size)
+            size = lib.pyns_ring_take(ring, self._buffer, self._manner.size)
+            self.may_have_lost |= size > self._manner.size - _LARGEST_RECORD
             if size > 0:
                 taken.append(read_buffer(self._buffer, size))
         return taken
@@ -167,6 +198,10 @@ class Rings:
     def close(self) -> None:
         """Let go of all; again, it does nothing."""
         _open.discard(self)
+        self._let_go()
+
+    def _let_go(self) -> None:
+        self._poll = select.poll()
         for ring in self._rings:
             lib.pyns_ring_unmap(ring)
         for event in self.events:

@@ -51,7 +51,7 @@ def supervise(
             returns. What it raises ends the program, and is raised from here.
 
         deny: Types of namespaces that it may neither make nor enter: those calls fail
-            by EPERM, and `denied` of their events is true.
+            by EPERM, and ``denied`` of their events is true.
 
         clone3: ``"notify"``, clone3 is watched as the others are; or ``"enosys"``, it
             seems not to exist, and the C library uses clone. The default is to watch it

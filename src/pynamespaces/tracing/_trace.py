@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
@@ -13,10 +14,11 @@ from ._filtering import Wish
 from ._live import Notified, Source, Target, Trace
 from ._perf import PerfSource, own_threads
 from ._points import Manner, Syscall
-from ._tasks import Tasks
+from ._tasks import Tasks, refuse_foreign_proc
 
 Backend: TypeAlias = Literal["auto", "perf", "perf-own", "notify"]
 
+_LONGEST_INTERVAL: Final = 3600
 _SMALLEST_BUFFER: Final = 1 << 13
 _LARGEST_BUFFER: Final = 1 << 30
 
@@ -38,7 +40,8 @@ def trace(
     """
     Watch :manpage:`setns(2)`, :manpage:`unshare(2)`, :manpage:`clone(2)` and clone3.
 
-    Of the whole machine, of a process and what it bears from now on or has borne, or of
+    Of the whole machine (but for who is in no pid namespace that the caller sees), of a
+    process and what it bears from now on or has borne, or of
     a command that is started here. No task is stopped or changed, but by
     ``"notify"``. See :manpage:`perf_event_open(2)`.
 
@@ -79,6 +82,9 @@ def trace(
     Raises:
         NamespacePermissionError: The caller may not watch what was asked for.
 
+        NoSuchNamespaceError: There is no ``/proc`` here, or that of another pid
+            namespace.
+
         NoSuchProcessError: There is no such process.
 
         OSError: The command could not be started; as of `subprocess.Popen`.
@@ -86,7 +92,10 @@ def trace(
         ValueError: Arguments contradict each other; nothing was done.
     """
     wish = Wish(types, syscalls, changed_only=changed_only, failed=failed)
+    if syscalls is not None and not calls:
+        raise ValueError("with calls=False no call is told: leave syscalls out")
     _check(pid, command, backend, calls=calls, interval=interval, buffer=buffer)
+    refuse_foreign_proc()
     manner = Manner(is_own=False, wakes_each=low_latency, size=buffer)
     want = Want(manner, wish.syscalls if calls else ())
     target = Target(pid, None if command is None else list(command))
@@ -118,12 +127,14 @@ def _check(
         raise ValueError("'notify' watches the calls of a command that it starts")
     if backend == "perf-own" and (not calls or (pid is None and command is None)):
         raise ValueError("'perf-own' watches the calls of a pid or of a command")
-    if not interval > 0:
-        raise ValueError(f"interval {interval} is no time: give seconds above 0")
-    if buffer & (buffer - 1) or not _SMALLEST_BUFFER <= buffer <= _LARGEST_BUFFER:
+    if not 0 < interval <= _LONGEST_INTERVAL:
         raise ValueError(
-            f"buffer {buffer} is no power of two from {_SMALLEST_BUFFER} to "
-            f"{_LARGEST_BUFFER}"
+            f"interval {interval} is not above 0 and at most {_LONGEST_INTERVAL} s"
+        )
+    smallest = max(_SMALLEST_BUFFER, os.sysconf("SC_PAGESIZE"))
+    if buffer & (buffer - 1) or not smallest <= buffer <= _LARGEST_BUFFER:
+        raise ValueError(
+            f"buffer {buffer} is no power of two from {smallest} to {_LARGEST_BUFFER}"
         )
 
 
@@ -170,7 +181,10 @@ def _own(target: Target, want: Want) -> Source:
     tasks = Tasks(() if target.pid is None else (target.pid,))
     threads = [threading.get_native_id()]
     if target.pid is not None:
-        threads = own_threads(target.pid)
+        threads = []
+        for pid, tids in own_threads(target.pid).items():
+            tasks.watch(pid)
+            threads += tids
         for tid in threads:
             tasks.look_at(tid)
     manner = want.manner._replace(is_own=True)

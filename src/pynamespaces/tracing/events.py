@@ -35,7 +35,7 @@ class SetnsEvent(NamedTuple):
     """When it returned, by CLOCK_MONOTONIC, in nanoseconds."""
 
     pid: int
-    """The process that called; 0 if it is in no pid namespace that the caller sees."""
+    """The process that called."""
 
     tid: int
     """The thread that called."""
@@ -168,7 +168,7 @@ class LostEvent(NamedTuple):
     """
     How many calls there is no event of, exactly (Linux 6.0). By the backend ``"perf"``,
     of the whole machine, whatever is watched. Calls of clone3 are counted whether or
-    not they would have made namespaces.
+    not they would have made namespaces. Where only changes are watched, it is 0.
     """
 
     records: int
