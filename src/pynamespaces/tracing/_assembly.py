@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
-import re
 from collections.abc import Iterable
 from typing import Final
 
@@ -25,7 +23,8 @@ from .events import (
     UnshareEvent,
 )
 
-_LINK: Final = re.compile(r"(\w+):\[(\d+)\]")
+# A signal came between: the kernel has the call made again, unseen by who called.
+_RESTARTING: Final = (-512, -513, -514, -516)
 _PID_TYPE: Final = NamespaceType.PID
 _TYPES: Final = tuple((int(type.flag), type) for type in NamespaceType)
 
@@ -38,10 +37,14 @@ def types_of(flags: int) -> tuple[NamespaceType, ...]:
 class Call:
     """A call that has begun."""
 
-    __slots__ = ("changes", "child", "first", "pid", "second", "syscall", "types")
+    __slots__ = (
+        *("changes", "child", "first", "is_restarting", "pid", "second", "syscall"),
+        "types",
+    )
 
     def __init__(self, pid: int, syscall: Syscall, first: int, second: int) -> None:
         self.pid = pid
+        self.is_restarting = False
         self.syscall: Syscall = syscall
         self.first = first
         self.second = second
@@ -72,6 +75,8 @@ class Assembler:
         self.tasks = tasks
         self.events: list[TraceEvent] = []
         """What is ready, for the reader to take out."""
+        self.time = 0
+        """When the last of what was taken in has happened."""
         self._points = dict(enumerate(points, _records.FIRST_POINT))
         self.lost_records = 0
         """How many records were lost, as far as the rings themselves say so."""
@@ -80,6 +85,9 @@ class Assembler:
     def feed(self, record: Record) -> None:
         """Take in one record."""
         time, kind, pid, tid, numbers, text = record
+        self.time = time
+        if tid == 0:
+            return  # It has no id here, so it cannot be told from others.
         point = self._points.get(kind)
         if point is not None:
             if point.is_exit:
@@ -96,10 +104,11 @@ class Assembler:
             self._ended(time, numbers[0], numbers[2])
         elif kind == _records.LOST:
             self.lost_records += numbers[1]
-            self._lost(time)
+            self.forget()
 
-    def finish(self, time: int) -> None:
+    def finish(self) -> None:
         """Tell of the calls that have not returned, or of which that is not known."""
+        time = self.time
         for tid, call in list(self._calls.items()):
             self._tell(time, call.pid, tid, None)
 
@@ -108,7 +117,8 @@ class Assembler:
     def _begun(
         self, time: int, pid: int, tid: int, syscall: Syscall, numbers: tuple[int, ...]
     ) -> None:
-        if tid in self._calls:
+        call = self._calls.get(tid)
+        if call is not None and not call.is_restarting:
             self._tell(time, pid, tid, None)  # That it returned was lost.
         # Of ints, the kernel takes the lower half.
         first, second = numbers[0], 0
@@ -122,24 +132,31 @@ class Assembler:
         self, time: int, pid: int, tid: int, syscall: Syscall, result: int
     ) -> None:
         call = self._calls.get(tid)
-        if call is not None and call.syscall == syscall:
+        if call is None or call.syscall != syscall:
+            return
+        if result in _RESTARTING:
+            call.is_restarting = True
+        else:
             self._tell(time, pid, tid, result)
 
     def _born(self, numbers: tuple[int, ...]) -> None:
-        pid, parent, tid, parent_tid = numbers
-        self.tasks.born(pid, tid, parent, parent_tid)
-        call = self._calls.get(parent_tid)
+        pid, maker, tid, maker_tid = numbers
+        call = self._calls.get(maker_tid)
+        flags = 0
         if call is not None and call.syscall in ("clone", "clone3"):
             call.child = tid
+            flags = max(call.first, 0)
+        self.tasks.born(pid, tid, maker, maker_tid, flags)
 
     def _ended(self, time: int, pid: int, tid: int) -> None:
         if tid in self._calls:
             self._tell(time, pid, tid, None)
         self.tasks.ended(pid, tid)
 
-    def _lost(self, time: int) -> None:
+    def forget(self) -> None:
+        """Believe nothing any more: something was lost."""
         # What is told next may be of another call than the one that has begun.
-        self.finish(time)
+        self.finish()
         self.tasks.forget_places()
 
     def _placed(self, time: int, pid: int, tid: int, numbers: tuple[int, ...]) -> None:
@@ -153,39 +170,44 @@ class Assembler:
 
     def _moved(self, time: int, pid: int, tid: int, after: Places) -> None:
         tasks = self.tasks
-        before = tasks.places(tid, pid)
+        before = tasks.places(tid, pid, time)
         if before == after:
             return
         tasks.move(tid, after)
         call = self._calls.get(tid)
         if call is not None:
-            created = call.types if call.syscall == "unshare" else ()
-            call.changes += tuple(tasks.changes(before, after, created, call.types))
+            # Where it was not known where it was, unshare(2) has changed it for sure.
+            made = call.types if call.syscall == "unshare" else ()
+            named = [type for type in made if type is not _PID_TYPE]
+            call.changes += tuple(tasks.changes(before, after, made, named))
         elif before is not None:
             self._tell_change(time, pid, tid, None, tasks.changes(before, after, None))
 
     def _newborn(self, time: int, pid: int, tid: int, of: int, after: Places) -> None:
         tasks = self.tasks
-        before = tasks.places(tid, pid)
+        before = tasks.places(tid, pid, time)
         tasks.move(of, after)
         call = self._calls.get(tid)
         if call is not None and call.syscall not in ("clone", "clone3"):
             call = None
-        makes_pid = call is not None and _PID_TYPE in call.types
+        named = () if call is None else call.types
+        makes_pid = _PID_TYPE in named
+        is_unclear = call is not None and call.first == UNKNOWN
+        is_pending = tid in tasks.pending_pid
+        fresh = True if makes_pid else tasks.pending_pid.pop(tid, None)
         if before is not None and before[PID] != after[PID] and not makes_pid:
             if tasks.children_pid.get(tid) == after[PID]:
                 # All of its children are born there.
                 before = (*before[:PID], after[PID], *before[PID + 1 :])
-            elif call is None or call.first != UNKNOWN:
+            elif is_pending or not is_unclear:
                 tasks.children_pid[tid] = after[PID]
+            else:
+                fresh = True
         # Nobody is born into what is another's, but for the type pid.
-        changes = tuple(tasks.changes(before, after, ORDER))
-        if not makes_pid:
-            fresh = tasks.pending_pid.pop(tid, None if call is None else True)
-            changes = tuple(
-                each._replace(created=fresh) if each.type is _PID_TYPE else each
-                for each in changes
-            )
+        changes = tuple(
+            each._replace(created=fresh) if each.type is _PID_TYPE else each
+            for each in tasks.changes(before, after, ORDER, named)
+        )
         if call is not None:
             call.child = of
             call.changes += changes
@@ -226,9 +248,7 @@ class Assembler:
         who = (time, pid, tid, tasks.parent(pid), tasks.comm(pid, tid))
         came_of = (result, error, self.certainty, call.changes)
         if call.syscall == "setns":
-            types = call.types
-            if call.second == 0 and result == 0:
-                types = self._types_of_any(call, pid, tid)
+            types = call.types or tuple(change.type for change in call.changes)
             event: TraceEvent = SetnsEvent(
                 *who, call.first, call.second, types, *came_of
             )
@@ -252,29 +272,12 @@ class Assembler:
         is_any = call.syscall == "setns" and call.second == 0 and not call.changes
         if call.syscall in ("setns", "unshare") and (is_any or _PID_TYPE in call.types):
             tasks.pending_pid[tid] = call.syscall == "unshare"
-            tasks.children_pid.pop(tid, None)
+            if not is_any:
+                tasks.children_pid.pop(tid, None)
 
-    def _types_of_any(
-        self, call: Call, pid: int, tid: int
-    ) -> tuple[NamespaceType, ...]:
-        """Find what a call came to that did not say which types it meant."""
-        if call.changes:
-            return tuple(change.type for change in call.changes)
-        # It entered what it was in: believe its descriptor if that says so, too.
-        try:
-            text = os.readlink(f"/proc/{pid}/task/{tid}/fd/{call.first}")
-        except OSError:
-            return ()
-        link = _LINK.fullmatch(text)
-        places = self.tasks.places(tid, pid)
-        if link is None or places is None or int(link[2]) not in places:
-            return ()
-        return (ORDER[places.index(int(link[2]))],)
-
-    def tell_lost(self, time: int, calls: int, records: int) -> None:
-        """Tell how much was lost; and what is known may not be so any more."""
-        self._lost(time)
-        self.events.append(LostEvent(time, calls, records))
+    def tell_lost(self, calls: int, records: int) -> None:
+        """Tell how much was lost."""
+        self.events.append(LostEvent(self.time, calls, records))
 
     def _is_watched(self, pid: int, child: int | None) -> bool:
         return self.tasks.is_watched(pid) or (

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import os
+import errno
 import time
+from _thread import get_native_id
 from collections import deque
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import ExitStack
 from typing import Final
 
 from .. import _proc
+from .._lib import IntOut, lib, new_held, write_int
 from .._types import NamespaceType
+from ..lowlevel._arguments import check
 from . import _calibration, _points
 from ._assembly import Assembler
 from ._observing import ObservingAssembler
 from ._points import Manner, Point, Syscall
-from ._records import Decoder, Queue, Record
+from ._records import COMM, Decoder, Queue, Record
 from ._rings import Rings, try_manner
 from ._tasks import Tasks
 from .events import TraceEvent
@@ -24,6 +26,15 @@ from .events import TraceEvent
 _MOST_BYTES: Final = 1 << 26
 # After so many records the rings are emptied again.
 _SLICE: Final = 512
+# So much is worked on before somebody may do something else, in bytes.
+_AT_ONCE: Final = 1 << 21
+# What a record takes in memory, about.
+_RECORD: Final = 256
+# How long until the rings are read again for what is held back, in seconds.
+_AGAIN: Final = 0.002
+_END: Final = 1 << 63
+# That of the machine, by PROC_TIME_INIT_INO.
+_FIRST_TIME: Final = f"time:[{0xEFFFFFFA}]"
 
 
 class PerfSource:
@@ -49,25 +60,26 @@ class PerfSource:
     ) -> None:
         self.name = "perf-own" if own else "perf"
         points = _points.points_of(syscalls)
-        self._held = ExitStack()
         # To find their numbers may take seconds, in vain where this is refused.
         try_manner(manner, own[0] if own else -1)
         numbers = _numbers(points)
+        self._held = [] if own else _hold_own()
         self._rings = Rings(manner, numbers, own or (-1,))
-        self._held.callback(self._rings.close)
-        # Without an open descriptor the kernel makes each inode anew for each record.
-        for type in () if own else NamespaceType:
-            fd = os.open(f"/proc/self/ns/{type}", os.O_RDONLY | os.O_CLOEXEC)
-            self._held.callback(os.close, fd)
         events = {event.id: event.point for event in self._rings.events}
         self._decoder = Decoder(events, points)
         self._queue = Queue()
         self._taken: deque[tuple[int, list[bytes]]] = deque()
         self._size = 0
-        self._ready: deque[Record] = deque()
+        self._may_have_lost = False
         self._lost = (0, 0)
+        self._wakes_each = manner.wakes_each
         kind = ObservingAssembler if own else Assembler
         self._assembler = kind(tasks, points)
+        try:
+            self._decoder.ahead = _clock_ahead(self._rings, self._decoder)
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def lost(self) -> int:
@@ -77,42 +89,69 @@ class PerfSource:
     def read(self) -> list[TraceEvent]:
         """Return what has come; it does not wait."""
         self._take()
-        while self._taken:
-            read_at, blobs = self._taken.popleft()
-            self._size -= sum(map(len, blobs))
-            self._ready += self._queue.put(self._decode(blobs), read_at)
-        self._feed()
-        self._count_lost()
+        # What comes meanwhile is for the next time, or it could go on for ever.
+        self._work(_AT_ONCE)
         return self._hand_out()
 
     def wait(self, timeout: float) -> None:
         """Wait until there is much to read, or for as long as this, in seconds."""
-        self._rings.wait(timeout)
+        if self._queue.waiting:
+            # It is held back until the rings were read again.
+            timeout = min(timeout, _AGAIN)
+        if not self._taken:
+            self._rings.wait(timeout)
 
     def finish(self) -> list[TraceEvent]:
         """Return all that is left, at the end."""
-        events = self.read()
-        now = time.monotonic_ns()
         self._take()
-        while self._taken:
-            _, blobs = self._taken.popleft()
-            self._ready += self._queue.put(self._decode(blobs), now)
-        self._ready += self._queue.put((), now)
-        self._feed()
-        self._assembler.finish(now)
-        self._count_lost()
-        return events + self._hand_out()
+        self._is_taking = False
+        self._work(None)
+        self._queue.put((), _END)
+        self._queue.put((), _END)
+        self._may_have_lost = True
+        self._work(None)
+        self._assembler.finish()
+        return self._hand_out()
 
     def close(self) -> None:
         """Stop watching; again, it does nothing."""
-        self._held.close()
+        self._rings.close()
+        for place in self._held:
+            lib.pyns_release(place)
+
+    _is_taking = True
 
     def _take(self) -> None:
-        if self._size < _MOST_BYTES:
+        """Empty the rings into memory, as long as there is room for that, too."""
+        waiting = len(self._queue.waiting) + len(self._queue.ready)
+        if self._is_taking and self._size + waiting * _RECORD < _MOST_BYTES:
             read_at = time.monotonic_ns()
             blobs = self._rings.take()
-            self._taken.append((read_at, blobs))
-            self._size += sum(map(len, blobs))
+            self._may_have_lost |= self._rings.may_have_lost
+            if blobs or not self._taken:
+                self._taken.append((read_at, blobs))
+                self._size += sum(map(len, blobs))
+
+    def _work(self, most: int | None) -> None:
+        """Make events of what was taken, up to so many bytes."""
+        done = 0
+        while self._taken and (most is None or done <= most):
+            read_at, blobs = self._taken[0]
+            # An interruption on the way loses nothing.
+            records = list(self._decode(blobs))
+            self._taken.popleft()
+            self._queue.put(records, read_at)
+            size = sum(map(len, blobs))
+            self._size -= size
+            done += size
+        has_lost = self._has_lost()
+        if has_lost:
+            self._assembler.forget()
+        self._feed()
+        if has_lost:
+            # It was lost at some time of what was taken.
+            self._assembler.forget()
+            self._tell_lost()
 
     def _decode(self, blobs: list[bytes]) -> Iterator[Record]:
         for blob in blobs:
@@ -122,23 +161,28 @@ class PerfSource:
                     self._take()
 
     def _feed(self) -> None:
-        feed, ready = self._assembler.feed, self._ready
+        feed, ready = self._assembler.feed, self._queue.ready
         while ready:
             for _ in range(min(len(ready), _SLICE)):
                 feed(ready.popleft())
             if ready:
                 self._take()
 
-    def _count_lost(self) -> None:
+    def _has_lost(self) -> bool:
+        """Return whether something was lost; only full rings lose."""
         if not self._rings.tells_lost:
-            lost = self._assembler.lost_records
-            found = lost, lost
-        else:
+            return self._assembler.lost_records > self._lost[1]
+        return self._may_have_lost and self._rings.lost() != self._lost
+
+    def _tell_lost(self) -> None:
+        if self._rings.tells_lost:
             found = self._rings.lost()
-        if found != self._lost:
-            calls, records = (n - m for n, m in zip(found, self._lost, strict=True))
-            self._lost = found
-            self._assembler.tell_lost(time.monotonic_ns(), calls, records)
+        else:
+            found = self._assembler.lost_records, self._assembler.lost_records
+        calls, records = (n - m for n, m in zip(found, self._lost, strict=True))
+        self._lost = found
+        self._may_have_lost = False
+        self._assembler.tell_lost(calls, records)
 
     def _hand_out(self) -> list[TraceEvent]:
         events, self._assembler.events = self._assembler.events, []
@@ -152,12 +196,53 @@ def _numbers(points: list[Point]) -> dict[Point, int]:
         return _calibration.find_numbers(points)
 
 
-def own_threads(pid: int) -> list[int]:
-    """Return the threads of a process and of all that it has borne."""
-    found, waiting = [], [pid]
+def _hold_own() -> list[IntOut]:
+    """Keep own namespaces open: else the kernel makes inodes anew for each record."""
+    held = []
+    for type in NamespaceType:
+        fd = lib.pyns_open_namespace(f"/proc/thread-self/ns/{type}".encode())
+        if fd == -errno.ENOENT:
+            continue  # The kernel has no such type.
+        place = new_held()
+        write_int(place, check(fd, "open"))
+        held.append(place)
+    return held
+
+
+def _clock_ahead(rings: Rings, decoder: Decoder) -> int:
+    """
+    Return how far the kernel's clock is ahead of the caller's, in nanoseconds.
+
+    Perf has the clock of the machine, and a time namespace its own. So something is
+    done of which perf tells, and which changes nothing: to be called as one is.
+    """
+    link = _proc.link_text("/proc/thread-self/ns/time")
+    if link is None or link == _FIRST_TIME:
+        return 0
+    tid = get_native_id()
+    name = _proc.task_name(f"self/task/{tid}")
+    before = time.monotonic_ns()
+    with open(f"/proc/self/task/{tid}/comm", "w", errors="surrogateescape") as file:
+        file.write(name)
+    now = (before + time.monotonic_ns()) // 2
+    for blob in rings.take():
+        for then, kind, _, of, _, _ in decoder.decode(blob):
+            if kind == COMM and of == tid:
+                return then - now
+    return 0
+
+
+def own_threads(pid: int) -> dict[int, list[int]]:
+    """Return the threads of a process and of all that it has borne, by process."""
+    found: dict[int, list[int]] = {}
+    waiting = [pid]
     while waiting:
         process = waiting.pop()
-        for thread in _proc.thread_ids(process):
-            found.append(thread)
+        threads = _proc.thread_ids(process)
+        if threads:
+            found[process] = threads
+        for thread in threads:
             waiting += _proc.children_of(process, thread)
+    if not found:
+        check(-errno.ESRCH, "pidfd_open")
     return found

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import time
 from collections import defaultdict
 from collections.abc import Collection, Iterator
 from contextlib import closing
 from typing import Final, TypeAlias
 
-from .. import _proc
+from .. import _proc, lowlevel
 from .._core import census, engines
 from .._types import NamespaceId, NamespaceType
+from ..errors import NoSuchNamespaceError
 from .events import NamespaceChange
 
 _T: Final = NamespaceType
@@ -38,7 +41,7 @@ class Tasks:
 
     def __init__(self, tree: Collection[int] | None = None) -> None:
         self._places: dict[int, Places] = {}
-        # Of threads that were there before, where their process was then.
+        # Where tasks were at the beginning; of most threads, where their process was.
         self._before: dict[int, Places] = {}
         self._comms: dict[int, str] = {}
         # Whose child a process is, once that was asked; who has made it.
@@ -51,7 +54,11 @@ class Tasks:
         """Threads whose next child is born elsewhere: whether that is a fresh one."""
         self._tree = None if tree is None else set(tree)
         self._roots = set(self._tree or ())
-        self.device = os.stat("/proc/self/ns/user").st_dev
+        # Whether a birth may have been lost, and who was found not to be watched since.
+        self._has_lost = False
+        self._others: set[int] = set()
+        self._surveyed_at = 0
+        self.device = os.stat("/proc/thread-self/ns/user").st_dev
 
     def survey(self) -> None:
         """Look where all tasks are before anything is watched."""
@@ -66,7 +73,8 @@ class Tasks:
                     self._comms[row[1]] = name.decode("utf-8", "surrogateescape")
                 for row in part.threads:
                     links = row[2 : 2 + len(census.LINKS)]
-                    self._places[row[1]] = tuple(links[at] for at in _LINKS)
+                    self._before[row[1]] = tuple(links[at] for at in _LINKS)
+        self._surveyed_at = time.monotonic_ns()
         if self._tree is not None:
             self._grow_tree()
 
@@ -76,6 +84,7 @@ class Tasks:
         if places is not None:
             self._places[tid] = places
         self._comms[tid] = _proc.task_name(str(tid))
+        self._makers[os.getpid()] = os.getppid()
 
     def _grow_tree(self) -> None:
         """Add who descends from the tree already."""
@@ -90,7 +99,17 @@ class Tasks:
 
     def is_watched(self, pid: int) -> bool:
         """Return whether a process is to be told of."""
-        return self._tree is None or pid in self._tree
+        if self._tree is None or pid in self._tree:
+            return True
+        if not self._has_lost or pid in self._others:
+            return False
+        # That it was born may have been lost.
+        line, ancestor = [pid], _proc.parent_of(pid)
+        while ancestor and ancestor not in self._tree:
+            line.append(ancestor)
+            ancestor = _proc.parent_of(ancestor)
+        (self._tree if ancestor else self._others).update(line)
+        return bool(ancestor)
 
     def watch(self, pid: int) -> None:
         """Watch a process, and what it bears."""
@@ -98,21 +117,23 @@ class Tasks:
         if self._tree is not None:
             self._tree.add(pid)
 
-    def born(self, pid: int, tid: int, parent: int, parent_tid: int) -> None:
-        """Note a new task; *parent* is who made it."""
-        if pid != parent:
-            self._makers[pid] = parent
-            if self._tree is not None and parent in self._tree:
+    def born(self, pid: int, tid: int, maker: int, maker_tid: int, flags: int) -> None:
+        """Note a new task; *flags* are those of the call, as far as they are known."""
+        self.children_pid.pop(tid, None)
+        self.pending_pid.pop(tid, None)
+        if pid != maker:
+            self._others.discard(pid)
+            parent = self._makers.get(maker) if flags & lowlevel.CLONE_PARENT else maker
+            if parent is not None:
+                self._makers[pid] = parent
+            if self._tree is not None and maker in self._tree:
                 self._tree.add(pid)
             elif self._tree is not None and pid not in self._roots:
                 self._tree.discard(pid)
-        elif parent_tid in self.children_pid:
+        elif maker_tid in self.children_pid:
             # A thread has this from who made it.
-            self.children_pid[tid] = self.children_pid[parent_tid]
-        self._comms[tid] = self._comms.get(parent_tid, "")
-        places = self.places(parent_tid, parent)
-        if places is not None:
-            self._places[tid] = places
+            self.children_pid[tid] = self.children_pid[maker_tid]
+        self._comms[tid] = self._comms.get(maker_tid, "")
 
     def ended(self, pid: int, tid: int) -> None:
         """Forget a task that has ended."""
@@ -121,6 +142,8 @@ class Tasks:
         if pid == tid:
             self._makers.pop(pid, None)
             self._parents.pop(pid, None)
+            # Another thread may go on, or become the first by execve(2).
+            self._before.pop(pid, None)
             # They are somebody else's now.
             for child in self._children.pop(pid, ()):
                 self._parents.pop(child, None)
@@ -140,26 +163,40 @@ class Tasks:
         """Return the parent of a process, if that is known."""
         parent = self._parents.get(pid)
         if parent is None:
-            # Who has made it need not be its parent (CLONE_PARENT).
-            parent = _proc.parent_of(pid)
+            maker, parent = self._makers.get(pid), _proc.parent_of(pid)
+            if maker in self._makers and (
+                parent is None or parent != self._makers[maker]
+            ):
+                # By the time of the call; by now it may have been orphaned. But who has
+                # made it need not be its parent (CLONE_PARENT).
+                parent = maker
             if parent is None:
-                return self._makers.get(pid)
+                return maker
             self._parents[pid] = parent
             self._children[parent].append(pid)
         return parent
 
     # --- where they are ---
 
-    def places(self, tid: int, pid: int) -> Places | None:
-        """Return where a thread is, as far as that is known."""
-        return self._places.get(tid) or self._before.get(pid)
+    def places(self, tid: int, pid: int, time: int) -> Places | None:
+        """Return where a thread was until then, as far as that is known."""
+        found = self._places.get(tid)
+        # What happened while it was looked at may have come before or after that.
+        if found is None and time > self._surveyed_at:
+            found = self._before.get(tid) or self._before.get(pid)
+        return found
 
     def move(self, tid: int, places: Places) -> None:
         """Note where a thread is."""
         self._places[tid] = places
 
     def forget_places(self) -> None:
-        """Believe nothing of where anybody is: something was lost."""
+        """Believe nothing of where anybody is, or who: something was lost."""
+        self._has_lost = True
+        self._others.clear()
+        self._comms.clear()
+        self._parents.clear()
+        self._children.clear()
         self._places.clear()
         self._before.clear()
         self.children_pid.clear()
@@ -206,7 +243,24 @@ def look(tid: int) -> Places | None:
     places = []
     for type in ORDER:
         text = _proc.link_text(_proc.namespace_path(tid, type))
-        if text is None:
+        if text is None and type is not _T.TIME:  # Older kernels have none.
             return None
-        places.append(int(text.partition("[")[2].rstrip("]")))
+        places.append(int(text.partition("[")[2].rstrip("]")) if text else 0)
     return tuple(places)
+
+
+def refuse_foreign_proc() -> None:
+    """
+    Refuse where ``/proc`` does not tell of the ids that perf tells of.
+
+    Raises:
+        NoSuchNamespaceError: There is none, or it is of another pid namespace.
+    """
+    if not _proc.shows_this_process():
+        raise NoSuchNamespaceError(
+            errno.ENOENT,
+            os.strerror(errno.ENOENT),
+            "/proc/self",
+            syscall="readlink",
+            reason="no /proc of the caller's own pid namespace is mounted here",
+        )

@@ -40,10 +40,9 @@ def trace(
     """
     Watch :manpage:`setns(2)`, :manpage:`unshare(2)`, :manpage:`clone(2)` and clone3.
 
-    Of the whole machine (but for who is in no pid namespace that the caller sees), of a
-    process and what it bears from now on or has borne, or of
-    a command that is started here. No task is stopped or changed, but by
-    ``"notify"``. See :manpage:`perf_event_open(2)`.
+    Of the whole machine, but for who is in no pid namespace that the caller sees; of a
+    process and what it has borne or will bear; or of a command that is started here. No
+    task is stopped or changed, but by ``"notify"``. See :manpage:`perf_event_open(2)`.
 
     Watching costs all tasks a little: about 80 ns for every system call of theirs while
     *calls* is true; without, only what changes namespaces costs more.
