@@ -168,6 +168,7 @@ class Ring(Protocol):
 
     size: int
     owner: int
+    held: int
 
 
 class Lib(Protocol):

@@ -392,6 +392,7 @@ struct pyns_ring {
     void *base;
     uint64_t size;
     int owner; /* the process that has it mapped */
+    int held;  /* how much was taken last; -1: that is somebody's by now */
 };
 
 int pyns_perf_event_open(const unsigned char *attr, int pid, int cpu, int *place);

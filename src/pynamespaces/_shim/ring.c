@@ -31,6 +31,7 @@ int pyns_ring_map(struct pyns_ring *ring, int fd, uint64_t size) {
     ring->base = base;
     ring->size = size;
     ring->owner = getpid();
+    ring->held = -1;
     return 0;
 }
 
@@ -52,7 +53,8 @@ static void copy_out(const struct pyns_ring *ring, uint64_t from, unsigned char 
     memcpy(to + first, data, size - first);
 }
 
-/* Move whole records to a buffer, as many as there is room for; return how many bytes. */
+/* Move whole records to a buffer, as many as there is room for; return how many bytes.
+ * That stays on record, since a handler of Python's may raise before it has them. */
 int pyns_ring_take(struct pyns_ring *ring, unsigned char *buffer, uint64_t room) {
     if (ring->base == NULL || ring->owner != getpid())
         return -ECHILD;
@@ -71,7 +73,7 @@ int pyns_ring_take(struct pyns_ring *ring, unsigned char *buffer, uint64_t room)
     copy_out(ring, tail, buffer, end - tail);
     /* From here on the kernel may write there again. */
     __atomic_store_n(reached, end, __ATOMIC_RELEASE);
-    return (int)(end - tail);
+    return ring->held = (int)(end - tail);
 }
 
 /* Make one of the calls that are watched in a way that fails and does nothing: it is

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterable
+from time import monotonic_ns
 from typing import Final
 
 from .. import lowlevel
@@ -277,7 +278,8 @@ class Assembler:
 
     def tell_lost(self, calls: int, records: int) -> None:
         """Tell how much was lost."""
-        self.events.append(LostEvent(self.time, calls, records))
+        now = self.time or monotonic_ns()
+        self.events.append(LostEvent(now, calls, records))
 
     def _is_watched(self, pid: int, child: int | None) -> bool:
         return self.tasks.is_watched(pid) or (

@@ -32,12 +32,17 @@ class Source(Protocol):
         """How many calls there is no event of."""
         ...
 
-    def read(self) -> list[TraceEvent]:
-        """Return what has come; it does not wait."""
+    @property
+    def events(self) -> list[TraceEvent]:
+        """What has come, for the reader to take out."""
         ...
 
-    def finish(self) -> list[TraceEvent]:
-        """Return all that is left, at the end."""
+    def read(self) -> None:
+        """Make events of what has come; it does not wait."""
+        ...
+
+    def finish(self) -> None:
+        """Make events of all that is left, at the end."""
         ...
 
     def wait(self, timeout: float, /) -> None:
@@ -58,10 +63,11 @@ class Notified:
         self.wait = source.wait
         self.close = source.close
         self._source = source
+        self.events: list[TraceEvent] = []
 
-    def read(self) -> list[TraceEvent]:
-        """Return what has come; it does not wait."""
-        return self._source.read(0)
+    def read(self) -> None:
+        """Make events of what has come; it does not wait."""
+        self.events += self._source.read(0)
 
     finish = read
 
@@ -196,11 +202,15 @@ class Trace:
             return
         # First this, so that all that has come by then is among what is left.
         if self._target.has_ended():
-            found = self._source.finish()
+            self._source.finish()
             self._is_over = True
         else:
-            found = self._source.read()
-        self._next += filter(self._wish.wants, found)
+            self._source.read()
+        events = self._source.events
+        wanted = list(filter(self._wish.wants, events))
+        # No call comes between, after which a signal's handler could raise.
+        self._next += wanted
+        del events[:]
 
     def __iter__(self) -> Iterator[TraceEvent]:
         """Wait for events, until what is watched has ended."""

@@ -70,7 +70,7 @@ class PerfSource:
         self._queue = Queue()
         self._taken: deque[tuple[int, list[bytes]]] = deque()
         self._size = 0
-        self._may_have_lost = False
+        self._doubts = 0
         self._lost = (0, 0)
         self._wakes_each = manner.wakes_each
         kind = ObservingAssembler if own else Assembler
@@ -86,12 +86,16 @@ class PerfSource:
         """How many calls there is no event of."""
         return self._lost[0]
 
-    def read(self) -> list[TraceEvent]:
-        """Return what has come; it does not wait."""
+    @property
+    def events(self) -> list[TraceEvent]:
+        """What has come, for the reader to take out."""
+        return self._assembler.events
+
+    def read(self) -> None:
+        """Make events of what has come; it does not wait."""
         self._take()
         # What comes meanwhile is for the next time, or it could go on for ever.
         self._work(_AT_ONCE)
-        return self._hand_out()
 
     def wait(self, timeout: float) -> None:
         """Wait until there is much to read, or for as long as this, in seconds."""
@@ -101,17 +105,16 @@ class PerfSource:
         if not self._taken:
             self._rings.wait(timeout)
 
-    def finish(self) -> list[TraceEvent]:
-        """Return all that is left, at the end."""
+    def finish(self) -> None:
+        """Make events of all that is left, at the end."""
         self._take()
         self._is_taking = False
         self._work(None)
-        self._queue.put((), _END)
-        self._queue.put((), _END)
-        self._may_have_lost = True
+        self._queue.settle(_END)
+        self._queue.settle(_END)
+        self._rings.may_have_lost = True
         self._work(None)
         self._assembler.finish()
-        return self._hand_out()
 
     def close(self) -> None:
         """Stop watching; again, it does nothing."""
@@ -126,32 +129,37 @@ class PerfSource:
         waiting = len(self._queue.waiting) + len(self._queue.ready)
         if self._is_taking and self._size + waiting * _RECORD < _MOST_BYTES:
             read_at = time.monotonic_ns()
-            blobs = self._rings.take()
-            self._may_have_lost |= self._rings.may_have_lost
-            if blobs or not self._taken:
-                self._taken.append((read_at, blobs))
-                self._size += sum(map(len, blobs))
+            self._rings.take()
+            # No call comes between: what stands in one place or the other is not lost.
+            blobs = self._rings.taken
+            self._rings.taken = []
+            self._taken += ((read_at, blobs),)
+            self._size += sum(map(len, blobs))
 
     def _work(self, most: int | None) -> None:
         """Make events of what was taken, up to so many bytes."""
         done = 0
         while self._taken and (most is None or done <= most):
             read_at, blobs = self._taken[0]
-            # An interruption on the way loses nothing.
             records = list(self._decode(blobs))
-            self._taken.popleft()
-            self._queue.put(records, read_at)
+            # As above.
+            self._queue.waiting += records
+            del self._taken[0]
+            self._queue.settle(read_at)
             size = sum(map(len, blobs))
             self._size -= size
             done += size
-        has_lost = self._has_lost()
-        if has_lost:
+        if self._has_lost():
             self._assembler.forget()
+            # What has been taken may be from before or from after, and is not all fed
+            # the first time.
+            self._doubts = 2
+        self._assembler.tasks.is_doubtful = self._doubts > 0
         self._feed()
-        if has_lost:
-            # It was lost at some time of what was taken.
+        if self._doubts == 2:
             self._assembler.forget()
             self._tell_lost()
+        self._doubts = max(self._doubts - 1, 0)
 
     def _decode(self, blobs: list[bytes]) -> Iterator[Record]:
         for blob in blobs:
@@ -164,7 +172,9 @@ class PerfSource:
         feed, ready = self._assembler.feed, self._queue.ready
         while ready:
             for _ in range(min(len(ready), _SLICE)):
-                feed(ready.popleft())
+                record = ready[0]
+                del ready[0]
+                feed(record)
             if ready:
                 self._take()
 
@@ -172,7 +182,7 @@ class PerfSource:
         """Return whether something was lost; only full rings lose."""
         if not self._rings.tells_lost:
             return self._assembler.lost_records > self._lost[1]
-        return self._may_have_lost and self._rings.lost() != self._lost
+        return self._rings.may_have_lost and self._rings.lost() != self._lost
 
     def _tell_lost(self) -> None:
         if self._rings.tells_lost:
@@ -181,12 +191,8 @@ class PerfSource:
             found = self._assembler.lost_records, self._assembler.lost_records
         calls, records = (n - m for n, m in zip(found, self._lost, strict=True))
         self._lost = found
-        self._may_have_lost = False
+        self._rings.may_have_lost = False
         self._assembler.tell_lost(calls, records)
-
-    def _hand_out(self) -> list[TraceEvent]:
-        events, self._assembler.events = self._assembler.events, []
-        return events
 
 
 def _numbers(points: list[Point]) -> dict[Point, int]:
@@ -225,7 +231,9 @@ def _clock_ahead(rings: Rings, decoder: Decoder) -> int:
     with open(f"/proc/self/task/{tid}/comm", "w", errors="surrogateescape") as file:
         file.write(name)
     now = (before + time.monotonic_ns()) // 2
-    for blob in rings.take():
+    rings.take()
+    blobs, rings.taken = rings.taken, []
+    for blob in blobs:
         for then, kind, _, of, _, _ in decoder.decode(blob):
             if kind == COMM and of == tid:
                 return then - now

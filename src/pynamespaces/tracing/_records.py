@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from operator import itemgetter
 from typing import Final, TypeAlias
 
@@ -138,19 +138,11 @@ class Queue:
         self.ready: deque[Record] = deque()
         """What is in order by now, for the reader to take out."""
         self.waiting: list[Record] = []
-        """What is held back."""
+        """What is held back; who reads rings adds to it."""
         self._read_at = 0
 
-    def put(self, records: Iterable[Record], read_at: int) -> None:
-        """
-        Put in what was read.
-
-        Args:
-            records: What was read from all rings.
-
-            read_at: When reading began.
-        """
-        self.waiting += records
+    def settle(self, read_at: int) -> None:
+        """Sort what is held back, and let go of what came before the last time."""
         self.waiting.sort(key=_time)
         until = bisect_left(self.waiting, self._read_at, key=_time)
         self.ready += self.waiting[:until]

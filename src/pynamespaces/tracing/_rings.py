@@ -67,8 +67,11 @@ class Rings:
         self._rings: list[Ring] = []
         self.events: list[Event] = []
         self._poll = select.poll()
+        self.taken: list[bytes] = []
+        """What was taken out of rings, for the reader to take from here."""
+        self._at = 0
         self.may_have_lost = False
-        """Whether a ring was as good as full when it was read last."""
+        """Whether a ring was as good as full since somebody last cleared this."""
         _open.add(self)
         try:
             while not self._open_all(numbers, tasks):
@@ -167,23 +170,29 @@ class Rings:
                 # The tasks that it was of are gone, which it would say for ever.
                 self._poll.unregister(fd)
 
-    def take(self) -> list[bytes]:
+    def take(self) -> None:
         """
-        Take what is in the rings.
+        Move what is in the rings to `taken`.
+
+        Where a signal's handler raises on the way, it goes on there the next time.
+        Such a handler runs after a call only: what is between two calls is done whole.
 
         Raises:
             RuntimeError: This process was forked from the one that opened them.
         """
         if os.getpid() != self._owner:
             raise RuntimeError("a fork cannot go on with a trace")
-        taken = []
-        self.may_have_lost = False
-        for ring in self._rings:
-            size = lib.pyns_ring_take(ring, self._buffer, self._manner.size)
-            self.may_have_lost |= size > self._manner.size - _LARGEST_RECORD
-            if size > 0:
-                taken.append(read_buffer(self._buffer, size))
-        return taken
+        while self._at < len(self._rings):
+            ring = self._rings[self._at]
+            if ring.held < 0:
+                lib.pyns_ring_take(ring, self._buffer, self._manner.size)
+            if ring.held > self._manner.size - _LARGEST_RECORD:
+                self.may_have_lost = True
+            data = read_buffer(self._buffer, ring.held)
+            self.taken += [data]
+            ring.held = -1
+            self._at += 1
+        self._at = 0
 
     def lost(self) -> tuple[int, int]:
         """Return how many calls have begun unseen, and how many records were lost."""

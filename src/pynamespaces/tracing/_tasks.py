@@ -56,6 +56,8 @@ class Tasks:
         self._roots = set(self._tree or ())
         # Whether a birth may have been lost, and who was found not to be watched since.
         self._has_lost = False
+        self.is_doubtful = False
+        """Whether something is being told that may be from before or after a loss."""
         self._others: set[int] = set()
         self._surveyed_at = 0
         self.device = os.stat("/proc/thread-self/ns/user").st_dev
@@ -180,6 +182,8 @@ class Tasks:
 
     def places(self, tid: int, pid: int, time: int) -> Places | None:
         """Return where a thread was until then, as far as that is known."""
+        if self.is_doubtful:
+            return None
         found = self._places.get(tid)
         # What happened while it was looked at may have come before or after that.
         if found is None and time > self._surveyed_at:
