@@ -166,7 +166,7 @@ class Trace:
     @property
     def ended(self) -> bool:
         """Whether what is watched has ended, and all of it was read."""
-        return self._is_over and not self._next
+        return self._is_over and not self._next and not self._source.events
 
     def read(self, timeout: float | None = None) -> list[TraceEvent]:
         """
@@ -198,10 +198,10 @@ class Trace:
         return events
 
     def _fill(self) -> None:
-        if self._is_over:
-            return
         # First this, so that all that has come by then is among what is left.
-        if self._target.has_ended():
+        if self._is_over:
+            pass
+        elif self._target.has_ended():
             self._source.finish()
             self._is_over = True
         else:
@@ -235,6 +235,8 @@ class Trace:
     def close(self) -> None:
         """Stop watching, and kill the command if it still runs; again, do nothing."""
         self._is_closed = self._is_over = True
+        self._next.clear()
+        self._source.events.clear()
         try:
             self._source.close()
         finally:

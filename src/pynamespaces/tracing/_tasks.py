@@ -37,9 +37,14 @@ class Tasks:
 
     Args:
         tree: The processes that are watched, with all that they bear; ``None``: all.
+
+        knows_own: Whether nothing else is heard of than they, and the caller.
     """
 
-    def __init__(self, tree: Collection[int] | None = None) -> None:
+    def __init__(
+        self, tree: Collection[int] | None = None, *, knows_own: bool = False
+    ) -> None:
+        self._knows_own = knows_own
         self._places: dict[int, Places] = {}
         # Where tasks were at the beginning; of most threads, where their process was.
         self._before: dict[int, Places] = {}
@@ -107,6 +112,8 @@ class Tasks:
             return False
         # That it was born may have been lost.
         line, ancestor = [pid], _proc.parent_of(pid)
+        if ancestor is None:
+            return self._knows_own  # It has ended since.
         while ancestor and ancestor not in self._tree:
             line.append(ancestor)
             ancestor = _proc.parent_of(ancestor)

@@ -177,7 +177,8 @@ def _machine(target: Target, want: Want) -> Source:
 
 def _own(target: Target, want: Want) -> Source:
     """Watch own tasks: those of a pid, or whatever the calling thread starts."""
-    tasks = Tasks(() if target.pid is None else (target.pid,))
+    tree = () if target.pid is None else (target.pid,)
+    tasks = Tasks(tree, knows_own=True)
     threads = [threading.get_native_id()]
     if target.pid is not None:
         threads = []
