@@ -8,7 +8,7 @@ from time import monotonic_ns
 from typing import Final
 
 from .. import lowlevel
-from .._types import NamespaceType
+from .._types import NamespaceType, types_of
 from . import _records
 from ._points import Point, Syscall
 from ._records import UNKNOWN, Record
@@ -27,12 +27,6 @@ from .events import (
 # A signal came between: the kernel has the call made again, unseen by who called.
 _RESTARTING: Final = (-512, -513, -514, -516)
 _PID_TYPE: Final = NamespaceType.PID
-_TYPES: Final = tuple((int(type.flag), type) for type in NamespaceType)
-
-
-def types_of(flags: int) -> tuple[NamespaceType, ...]:
-    """Return the namespaces among flags."""
-    return tuple(type for flag, type in _TYPES if flags & flag)
 
 
 class Call:

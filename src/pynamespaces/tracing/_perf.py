@@ -72,7 +72,6 @@ class PerfSource:
         self._size = 0
         self._doubts = 0
         self._lost = (0, 0)
-        self._wakes_each = manner.wakes_each
         kind = ObservingAssembler if own else Assembler
         self._assembler = kind(tasks, points)
         try:
