@@ -21,6 +21,7 @@ from pynamespaces.tracing import (
     SetnsEvent,
     TraceEvent,
     UnshareEvent,
+    _perf,
     trace,
 )
 
@@ -137,6 +138,16 @@ def test_interrupted() -> None:
         assert stops
 
     in_child(look)
+
+
+def test_no_room_for_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the end, what is in the rings is told, however much else waits."""
+    monkeypatch.setattr(_perf, "_MOST_BYTES", 0)
+    command = [sys.executable, "-c", STORMING, "20000"]
+    with trace(command=command, backend="perf-own", syscalls=["setns"]) as traced:
+        told = sum(isinstance(event, SetnsEvent) for event in traced)
+    assert told
+    assert told + traced.lost == 20_000
 
 
 def test_storm_without_end() -> None:

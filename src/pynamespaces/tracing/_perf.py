@@ -106,7 +106,10 @@ class PerfSource:
 
     def finish(self) -> None:
         """Make events of all that is left, at the end."""
-        self._take()
+        if self._is_taking:
+            # However much waits already: what was left in the rings would be told by
+            # nobody, and counted by nobody.
+            self._empty_rings()
         self._is_taking = False
         self._work(None)
         self._queue.settle(_END)
@@ -127,13 +130,16 @@ class PerfSource:
         """Empty the rings into memory, as long as there is room for that, too."""
         waiting = len(self._queue.waiting) + len(self._queue.ready)
         if self._is_taking and self._size + waiting * _RECORD < _MOST_BYTES:
-            read_at = time.monotonic_ns()
-            self._rings.take()
-            # No call comes between: what stands in one place or the other is not lost.
-            blobs = self._rings.taken
-            self._rings.taken = []
-            self._taken += ((read_at, blobs),)
-            self._size += sum(map(len, blobs))
+            self._empty_rings()
+
+    def _empty_rings(self) -> None:
+        read_at = time.monotonic_ns()
+        self._rings.take()
+        # No call comes between: what stands in one place or the other is not lost.
+        blobs = self._rings.taken
+        self._rings.taken = []
+        self._taken += ((read_at, blobs),)
+        self._size += sum(map(len, blobs))
 
     def _work(self, most: int | None) -> None:
         """Make events of what was taken, up to so many bytes."""
@@ -225,14 +231,14 @@ def _clock_ahead(rings: Rings, decoder: Decoder) -> int:
     if link is None or link == _FIRST_TIME:
         return 0
     tid = get_native_id()
-    name = _proc.task_name(f"self/task/{tid}")
+    name = _proc.task_name("thread-self")
     before = time.monotonic_ns()
-    with open(f"/proc/self/task/{tid}/comm", "w", errors="surrogateescape") as file:
+    with open("/proc/thread-self/comm", "w", errors="surrogateescape") as file:
         file.write(name)
     now = (before + time.monotonic_ns()) // 2
     rings.take()
-    blobs, rings.taken = rings.taken, []
-    for blob in blobs:
+    # It stays there: others may have done something meanwhile, too.
+    for blob in rings.taken:
         for then, kind, _, of, _, _ in decoder.decode(blob):
             if kind == COMM and of == tid:
                 return then - now
