@@ -66,7 +66,8 @@ ffibuilder.set_source(
     # And the module is a program as well: resident.c.
     extra_link_args=["-Wl,-z,now", "-Wl,-e,pyns_resident_start"],
     libraries=["dl", "pthread"],
-    py_limited_api=True,
+    # Without a GIL there is no stable ABI before CPython 3.15.
+    py_limited_api=not sysconfig.get_config_var("Py_GIL_DISABLED"),
 )
 
 if __name__ == "__main__":

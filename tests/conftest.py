@@ -4,21 +4,24 @@ import gc
 import os
 import signal
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 
+import hypothesis
 import pytest
 import working
 from holding import Holder, holder
+from leavings import changes, settled, state
 from provoking import libc
 from support import TIER, missing
 
 from pynamespaces import Namespace
 
-SETTLE = 2.0
-"""How long what is ending may take to be gone, in seconds."""
+# The same examples each time, and no files: not everybody may write here.
+hypothesis.settings.register_profile(
+    "same", database=None, deadline=None, derandomize=True
+)
+hypothesis.settings.load_profile("same")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -71,74 +74,15 @@ def _tier(request: pytest.FixtureRequest) -> None:
         pytest.skip(f"needs one of the tiers {', '.join(marker.args)}, not {TIER}")
 
 
-def _descriptors() -> dict[int, str]:
-    found = {}
-    for name in os.listdir("/proc/self/fd"):
-        # The directory that is being listed is gone by now.
-        with suppress(FileNotFoundError):
-            found[int(name)] = os.readlink(f"/proc/self/fd/{name}")
-    return found
-
-
-def _threads() -> dict[str, dict[str, str]]:
-    """Return the namespaces of every thread of this process."""
-    found = {}
-    for task in Path("/proc/self/task").iterdir():
-        try:
-            links = {
-                name: os.readlink(task / "ns" / name)
-                for name in os.listdir(task / "ns")
-                if not name.endswith("for_children")
-            }
-            links["pid_for_children"] = os.readlink(task / "ns/pid_for_children")
-        except OSError:
-            continue  # It has just ended.
-        found[task.name] = links
-    return found
-
-
-def _children() -> list[str]:
-    return Path("/proc/thread-self/children").read_text().split()
-
-
-def _places() -> tuple[tuple[int, int], tuple[int, int] | None]:
-    root, cwd = os.stat("/"), os.stat("/proc/thread-self/cwd")
-    return (root.st_dev, root.st_ino), (cwd.st_dev, cwd.st_ino)
-
-
-def _state() -> dict[str, object]:
-    return {
-        "descriptors": _descriptors(),
-        "threads": _threads(),
-        "children": _children(),
-        "root and cwd": _places(),
-    }
-
-
 @pytest.fixture(autouse=True)
 def nothing_left_behind(_tier: None) -> Iterator[None]:
     """After each test: the same descriptors, threads, namespaces, children, cwd."""
     # The library keeps a pidfd of each thread, from its first use on.
     Namespace.current("net").close()
-    before = _state()
+    before = state()
     yield
-    deadline = time.monotonic() + SETTLE
-    while (changed := _changes(before, _state())) and time.monotonic() < deadline:
-        time.sleep(0.005)
+    changed = changes(before, settled(state, before))
     assert not changed, "\n".join(changed)
-
-
-def _changes(before: dict[str, object], after: dict[str, object]) -> list[str]:
-    """Say what is not as it was; a thread that had been ending may be gone."""
-    threads, known = after["threads"], before["threads"]
-    assert isinstance(threads, dict)
-    assert isinstance(known, dict)
-    after = after | {"threads": known | threads}
-    return [
-        f"{key}: before {before[key]}, after {after[key]}"
-        for key in before
-        if before[key] != after[key]
-    ]
 
 
 @pytest.fixture(scope="module")

@@ -43,7 +43,7 @@ def before_6_18() -> None:
 WAYS: Final[dict[str, Callable[[], object]]] = {
     "as it is": int,
     "search": without_handles,
-    "no ids": lambda: become_old("6.17"),
+    "no ids": lambda: become_old("no ids"),
     "6.17": before_6_18,
 }
 """What to run first, in a child, to have references made and resolved in this way."""

@@ -9,9 +9,11 @@ from creating import kill_calls
 from mapping import NOBODY, PR_SET_DUMPABLE
 from provoking import (
     FakeLib,
+    bind,
     drop_capabilities,
     give_up_root,
     libc,
+    mount,
     own_user,
     refusal,
     replace,
@@ -31,6 +33,7 @@ from pynamespaces import (
 from pynamespaces._core import create, outcomes
 from pynamespaces._lib import lib
 
+_MS_RDONLY, _MS_REMOUNT, _MS_BIND = 0x1, 0x20, 0x1000
 CAP_NET_ADMIN, CAP_SYS_TIME, CAP_SETFCAP = 12, 25, 31
 
 
@@ -44,6 +47,13 @@ def _make_undumpable() -> None:
     if os.geteuid() == 0:
         os.setresuid(NOBODY, NOBODY, NOBODY)
     libc.prctl(PR_SET_DUMPABLE, 0)
+    Namespace.new("user")
+
+
+def _make_in_read_only_proc() -> None:
+    own_user(lowlevel.CLONE_NEWNS)
+    bind("/proc", "/proc")
+    mount("none", "/proc", flags=_MS_REMOUNT | _MS_BIND | _MS_RDONLY)
     Namespace.new("user")
 
 
@@ -118,6 +128,9 @@ HELPING = [
     Case("maps-undumpable", child(_make_undumpable), NamespacePermissionError,
          errno.EACCES, "write", ("user",), "its own files in /proc",
          "execute a program", ("root", "plain")),
+    Case("proc-read-only", child(_make_in_read_only_proc), SystemCallError,
+         errno.EROFS, "write", ("user",), "mounted read-only", "another /proc",
+         own_user=True),
     Case("maps-apparmor", child(_make_confined), NamespacePermissionError,
          errno.EACCES, "write", ("user",), "AppArmor gives unconfined programs no",
          "AppArmor profile"),

@@ -32,7 +32,7 @@ from pynamespaces import (
     lowlevel,
 )
 from pynamespaces._core import pin as pins
-from pynamespaces._core import registry
+from pynamespaces._core import place, registry
 
 MAKE = "open(O_CREAT)"
 NAME = "/run/pin"
@@ -80,10 +80,16 @@ def _pin_in_locked_folder(path: str) -> None:
 
 def _pin_answered(result: object) -> Callable[[str], None]:
     def provoke(path: str) -> None:
-        replace(pins, lib=FakeLib(pyns_attach=result))
+        replace(place, lib=FakeLib(pyns_attach=result))
         pin_own(path)
 
     return provoke
+
+
+def _pin_under_limit(path: str) -> None:
+    own_user(lowlevel.CLONE_NEWNS)
+    Path("/proc/sys/user/max_mnt_namespaces").write_text("0")
+    pin_own(path)
 
 
 def _pin_elsewhere(act: Callable[[str], object]) -> Callable[[], object]:
@@ -158,6 +164,9 @@ MOUNTING = [
          "move_mount", ("mnt",), "older than", "make it from within", POWER),
     Case("pin-replaced", in_folder(_pin_answered(lambda *_: 0)), SystemCallError,
          errno.EBUSY, "move_mount", ("net",), "at the same time"),
+    Case("mount-namespaces", in_folder(_pin_under_limit), NamespaceLimitError,
+         errno.ENOSPC, "move_mount", ("net",), "user.max_mnt_namespaces is 0",
+         "raise the sysctl", own_user=True),
     Case("mount-limit", in_folder(_pin_answered(refusal(errno.ENOSPC))),
          NamespaceLimitError, errno.ENOSPC, "move_mount", ("net",), "fs.mount-max"),
     Case("mount-power", in_folder(_pin_without_power), NamespacePermissionError,

@@ -5,6 +5,7 @@ import os
 import resource
 from collections.abc import Callable
 
+from old_kernels import become_old
 from provoking import (
     ENOTTY,
     FakeLib,
@@ -16,13 +17,14 @@ from provoking import (
     refuse_calls,
     replace,
 )
-from refusals_of_setns import Case, child, fd_of
+from refusals_of_setns import POWER, Case, child, fd_of
 from support import TIER
 
 from pynamespaces import (
     Namespace,
     NamespaceLimitError,
     NamespacePermissionError,
+    NamespaceType,
     NoSuchNamespaceError,
     NoSuchProcessError,
     NotANamespaceError,
@@ -109,6 +111,17 @@ def _unshare_missing() -> None:
     lowlevel.unshare(lowlevel.CLONE_FS)
 
 
+def _open_handle_filtered() -> None:
+    refuse_calls(open_by_handle_at=errno.EPERM)
+    lowlevel.open_by_handle_at(bytes(16))
+
+
+def _open_pending_pid() -> None:
+    become_old("5.10")
+    lowlevel.unshare(lowlevel.CLONE_NEWPID)
+    reach.open_current(NamespaceType.PID, for_children=True)
+
+
 _PATH = "/proc/thread-self/ns/net"
 
 
@@ -117,6 +130,11 @@ def _pipe() -> int:
     reader, writer = os.pipe()
     os.close(writer)
     return reader
+
+
+def _open_handle_before() -> None:
+    become_old("6.17")
+    lowlevel.open_by_handle_at(bytes(16))
 
 
 OPENING = [
@@ -152,6 +170,14 @@ OPENING = [
          "outside the caller's own"),
     Case("open-no-proc", child(_open_without_proc), NoSuchNamespaceError,
          errno.ENOENT, "open", (), "no /proc is mounted", own_user=True),
+    Case("handle-seccomp", child(_open_handle_filtered), NamespacePermissionError,
+         errno.EPERM, "open_by_handle_at", (), "forbids to open files by handles",
+         "NamespaceRef.resolve"),
+    Case("handle-root", child(_open_handle_before), UnsupportedError,
+         errno.EBADF, "open_by_handle_at", (), "before Linux 6.18",
+         "NamespaceRef.resolve"),
+    Case("pid-without-init", child(_open_pending_pid), NoSuchNamespaceError,
+         errno.ENOENT, "open", ("pid",), "no process yet", "start its init", POWER),
     Case("open-lacks-type", child(_open_lacking_type), UnsupportedError,
          errno.ENOENT, "open", ("time",), "kernel was built without it"),
     Case("open-refused", child(_open_of_process), NamespacePermissionError,

@@ -37,7 +37,7 @@ from pynamespaces import (
     TypeLike,
     lowlevel,
 )
-from pynamespaces._core import pin as pins
+from pynamespaces._core import place
 from pynamespaces._core.pin import unpin
 from pynamespaces._lib import lib
 
@@ -313,7 +313,7 @@ def test_no_file_after_a_failure(
     """Whenever mounting fails or is interrupted, neither file nor mount is left."""
 
     def fail() -> list[str]:
-        replace(pins, lib=FakeLib(pyns_attach=attach))
+        replace(place, lib=FakeLib(pyns_attach=attach))
         with pytest.raises(error):
             fresh("net").pin(tmp_path / "pin")
         assert mounted_at(tmp_path / "pin") == []
@@ -377,7 +377,7 @@ def test_failure_spares_another_file(tmp_path: Path) -> None:
         return -errno.EIO
 
     def fail() -> str:
-        replace(pins, lib=FakeLib(pyns_attach=attach))
+        replace(place, lib=FakeLib(pyns_attach=attach))
         with pytest.raises(SystemCallError), Namespace.current("net") as namespace:
             namespace.pin(path)
         return path.read_text()

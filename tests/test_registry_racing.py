@@ -26,8 +26,7 @@ from pynamespaces import (
     NamespaceExistsError,
     SystemCallError,
 )
-from pynamespaces._core import pin as pins
-from pynamespaces._core import registry
+from pynamespaces._core import place, registry
 
 
 class CutShort(BaseException):
@@ -180,7 +179,7 @@ def test_no_name_when_mounting_fails() -> None:
     """A refused mount leaves neither file nor descriptor."""
 
     def use() -> None:
-        replace(pins, lib=FakeLib(pyns_attach=lambda *_: -5))
+        replace(place, lib=FakeLib(pyns_attach=lambda *_: -5))
         before = os.listdir("/proc/self/fd")
         with pytest.raises(SystemCallError):
             registry.create("blue", make)

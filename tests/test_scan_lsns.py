@@ -26,7 +26,12 @@ Listed = dict[tuple[str, int], int]
 def listed_by_lsns() -> Listed:
     """Return what lsns has found."""
     command = [program("lsns"), "--json", "-o", "NS,TYPE,NPROCS"]
-    found = json.loads(subprocess.check_output(command))["namespaces"]
+    for _ in range(20):
+        # It gives up when a process ends that it looks at.
+        done = subprocess.run(command, stdout=subprocess.PIPE, check=False)
+        if done.returncode == 0:
+            break
+    found = json.loads(done.stdout)["namespaces"]
     return {(line["type"], int(line["ns"])): int(line["nprocs"]) for line in found}
 
 

@@ -21,6 +21,7 @@ from pynamespaces import (
     NotANamespaceError,
 )
 from pynamespaces._core import pin as pins
+from pynamespaces._core import place
 from pynamespaces._core.pin import unpin
 from pynamespaces._lib import lib
 
@@ -57,7 +58,7 @@ def test_unpin_what_is_no_pin(path: str) -> None:
     """What no namespace is mounted on is refused before anything is done."""
 
     def refused() -> None:
-        replace(pins, lib=FakeLib(pyns_detach=None))
+        replace(place, lib=FakeLib(pyns_detach=None))
         with pytest.raises(NotANamespaceError, match=WRONG[path]) as caught:
             unpin(path, missing_ok=True)
         assert (caught.value.errno, caught.value.syscall) == (errno.EINVAL, "umount2")
@@ -141,7 +142,8 @@ def test_unpin_loses_the_race(tmp_path: Path) -> None:
 
     def race() -> None:
         fresh("net").pin(path)
-        replace(pins, lib=FakeLib(pyns_detach=detach), _PATIENCE=0)
+        replace(place, lib=FakeLib(pyns_detach=detach))
+        replace(pins, _PATIENCE=0)
         assert outcome(lambda: unpin(path)) == MISSING
         # The file is the other's to remove.
         assert os.listdir(tmp_path) == ["pin"]
@@ -165,7 +167,7 @@ def test_unpin_where_it_looked(tmp_path: Path) -> None:
         (tmp_path / "other").mkdir()
         fresh("net").pin(folder / "pin")
         fresh("net").pin(tmp_path / "other" / "pin")
-        replace(pins, lib=FakeLib(pyns_detach=detach))
+        replace(place, lib=FakeLib(pyns_detach=detach))
         unpin(folder / "pin")
         assert os.listdir(tmp_path / "away") == []
         assert len(mounted_at(folder / "pin")) == 1
@@ -203,7 +205,7 @@ def test_unpin_when_another_removes_the_file(tmp_path: Path) -> None:
 
     def race() -> None:
         fresh("net").pin(path)
-        replace(pins, lib=FakeLib(pyns_detach=detach))
+        replace(place, lib=FakeLib(pyns_detach=detach))
         unpin(path)
 
     in_own_mounts(tmp_path, race)

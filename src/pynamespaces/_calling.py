@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, ParamSpec, TypeVar, cast, overload
 
 from . import _core
+from ._types import shown
 
 if TYPE_CHECKING:
     from ._core.call import How
@@ -84,7 +85,7 @@ class Caller:
                 traceback there as its cause.
         """
         if not callable(func):
-            raise TypeError(f"what is called is a function, not {func!r}")
+            raise TypeError(f"what is called is a function, not {shown(func)}")
         function = cast("Function", func)
         value = _core.call.call(self._called_in(), function, args, kwargs, how)
         return cast("R", value)

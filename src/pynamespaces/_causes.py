@@ -146,14 +146,25 @@ def kernel_lacks_type(failure: Failure) -> bool:
 
 
 def no_proc(failure: Failure) -> bool:
-    """There is no ``/proc``, and the path was in it."""
-    path = os.fsencode(failure.filename or "")
+    """There is no ``/proc``, and the path was that, or in it."""
+    path = os.fsencode(failure.filename or "") + b"/"
     return path.startswith(b"/proc/") and _proc.namespace_types() is None
+
+
+def has_had_no_child(failure: Failure) -> bool:
+    """The path is the link to where the thread's children are born; there is none."""
+    path = os.fsencode(failure.filename or "")
+    return path.endswith(b"/ns/pid_for_children")
 
 
 def limit_is_zero(failure: Failure) -> bool:
     """A limit of this user namespace forbids one of the types."""
     return any(_proc.namespace_limit(type) == 0 for type in failure.types)
+
+
+def mnt_limit_is_zero(failure: Failure) -> bool:
+    """A limit of this user namespace forbids mount namespaces."""
+    return _proc.namespace_limit(NamespaceType.MNT) == 0
 
 
 def no_namespace(failure: Failure) -> bool:

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, overload
 
 from . import _core
+from ._core.switch import Enterable
 from ._openers import Openers
-from ._types import NamespaceType, TypeLike
+from ._types import NamespaceType, TypeLike, shown
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -40,8 +41,9 @@ def held_owner(owner: UserNamespace | None) -> AbstractContextManager[int]:
     """Lend a descriptor of the user namespace to make others in, or NO_OWNER."""
     if owner is None:
         return NoOwner()
-    if getattr(owner, "type", None) is not NamespaceType.USER:
-        raise TypeError(f"an owner is a UserNamespace, not {owner!r}")
+    given: object = owner
+    if not isinstance(given, Enterable) or given._types != (NamespaceType.USER,):
+        raise TypeError(f"an owner is a UserNamespace, not {shown(owner)}")
     return NoOwner() if owner.is_current() else owner._hold()
 
 

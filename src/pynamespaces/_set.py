@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, NoReturn, Self, TypeVar, overload
 
-from . import _core
+from . import _core, _proc
 from ._calling import Caller
 from ._core import reach, switch
 from ._creating import held_owner
@@ -170,7 +170,7 @@ class NamespaceSet(Caller, Mapping[NamespaceType, Namespace]):
                 try:
                     self._members[type] = opener(type)
                 except UnsupportedError:
-                    if types:
+                    if types or type in (_proc.namespace_types() or ()):
                         raise
         except BaseException:
             self.close()
@@ -216,6 +216,9 @@ class NamespaceSet(Caller, Mapping[NamespaceType, Namespace]):
 
         It holds the same objects, so closing either set closes them for both.
         """
+        if not isinstance(other, Mapping):
+            kind = type(other).__name__
+            raise TypeError(f"a set differs from a mapping of Namespaces, not {kind}")
         return NamespaceSet(
             namespace
             for type, namespace in self._members.items()

@@ -198,6 +198,9 @@ def setns(target: Namespace | NamespaceSet) -> None:
 
         ClosedNamespaceError: The handle has been closed.
     """
+    if not isinstance(target, Namespace | NamespaceSet):
+        kind = type(target).__name__
+        raise TypeError(f"what is joined is a Namespace or a NamespaceSet, not {kind}")
     types = target if isinstance(target, NamespaceSet) else (target.type,)
     if NamespaceType.MNT in types:
         _core.load_all()

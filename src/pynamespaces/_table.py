@@ -231,6 +231,10 @@ TABLE: Final = (
         "changed its user id, or has capabilities, and is kept from other processes "
         "of its user meanwhile",
         "execute a program after changing ids; be root, or give up capabilities"),
+    Row("proc-read-only", (errno.EROFS,), ("write",), (_T.USER, _T.TIME), None,
+        SystemCallError, "the /proc here is mounted read-only, and what a fresh "
+        "namespace of this type takes is written there",
+        "mount another /proc, or have it made by a process that sees one"),
     Row("maps-apparmor", (errno.EACCES, errno.EPERM), ("write",), (_T.USER,),
         _causes.apparmor, NamespacePermissionError,
         "AppArmor gives unconfined programs no power in a user namespace "
@@ -302,8 +306,13 @@ TABLE: Final = (
         "make it from within the mount namespace that is to keep it"),
     Row("pin-replaced", (errno.EBUSY,), _BIND, (), None, SystemCallError,
         "another program has mounted something there at the same time"),
+    Row("mount-namespaces", (errno.ENOSPC,), _BIND, (), _causes.mnt_limit_is_zero,
+        NamespaceLimitError,
+        "what is to be mounted needs a mount namespace of its own meanwhile, and "
+        "user.max_mnt_namespaces is 0", "raise the sysctl"),
     Row("mount-limit", (errno.ENOSPC,), _MOUNT, (), None, NamespaceLimitError,
-        "this mount namespace may have no more mounts: fs.mount-max is reached"),
+        "a limit is reached: fs.mount-max, of the mounts of a mount namespace, or "
+        "user.max_mnt_namespaces"),
     Row("mount-power", (errno.EPERM,), _MOUNT, (), None, NamespacePermissionError,
         "the caller has no CAP_SYS_ADMIN in the user namespace that owns its mount "
         "namespace", "be root, or use a user and a mount namespace of your own"),
@@ -333,11 +342,23 @@ TABLE: Final = (
         "it has none, or it lies outside the caller's own namespaces"),
     Row("open-no-proc", (errno.ENOENT,), ("open", "write"), (), _causes.no_proc,
         NoSuchNamespaceError, "no /proc is mounted here"),
+    Row("pid-without-init", (errno.ENOENT,), _OPEN, (_T.PID,),
+        _causes.has_had_no_child, NoSuchNamespaceError,
+        "the pid namespace of this thread's children has had no process yet, and "
+        "before Linux 6.11 nothing leads to it until then",
+        "start its init first, or use another thread"),
     Row("open-lacks-type", (errno.ENOENT,), _OPEN, (), _causes.kernel_lacks_type,
         UnsupportedError, "this kernel was built without it"),
     Row("open-refused", (errno.EPERM, errno.EACCES), _OPEN, (), None,
         NamespacePermissionError,
         "the path may not be searched, or the caller may not look into the process"),
+    Row("handle-seccomp", (errno.EPERM,), ("open_by_handle_at",), (), _causes.seccomp,
+        NamespacePermissionError,
+        "a seccomp filter forbids to open files by handles, as in a container by "
+        "default", "NamespaceRef.resolve looks for it in /proc then"),
+    Row("handle-root", (errno.EBADF,), ("open_by_handle_at",), (), None,
+        UnsupportedError, "before Linux 6.18 namespaces are not opened by handles",
+        "NamespaceRef.resolve looks for it in /proc then"),
     # --- watching ---
     Row("perf-power", (errno.EPERM, errno.EACCES), ("perf_event_open",), (), None,
         NamespacePermissionError,

@@ -94,17 +94,29 @@ class NamespaceType(enum.StrEnum):
         except KeyError:
             known = ", ".join(f"{f.name} ({f:#x})" for f in _FLAGS.values())
             raise ValueError(
-                f"{flag!r} is not the flag of one namespace type: {known}"
+                f"{shown(flag)} is not the flag of one namespace type: {known}"
             ) from None
 
     @classmethod
     @override
     def _missing_(cls, value: object) -> "NamespaceType":
         known = ", ".join(repr(member.value) for member in cls)
-        message = f"{value!r} is not a namespace type: use one of {known}"
+        message = f"{shown(value)} is not a namespace type: use one of {known}"
         if not isinstance(value, str):
             raise TypeError(message)
         raise ValueError(message)
+
+
+_LONGEST_SHOWN: Final = 200
+
+
+def shown(value: object) -> str:
+    """Return what an error says of a value that it was given, whatever that is."""
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no number of very many digits.
+        return f"a {type(value).__name__} that cannot be written"
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
 
 
 _FLAGS: Final = {

@@ -13,6 +13,7 @@ from contextlib import suppress
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+from .._forking import import_module
 from .._lib import lib
 from .._refusals import from_errno
 from .._types import NamespaceType
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from . import mounts as mounts
     from . import pids as pids
     from . import pin as pin
+    from . import place as place
     from . import plan as plan
     from . import record as record
     from . import registry as registry
@@ -53,7 +55,7 @@ if TYPE_CHECKING:
 _LATER = (
     "agents", "answers", "awaiting", "away", "call", "census", "containers", "create",
     "elsewhere", "engines", "idmap", "inits", "inside", "interpreters", "maps", "marks",
-    "mounts", "pids", "pin", "plan", "record", "registry", "residents", "seek",
+    "mounts", "pids", "pin", "place", "plan", "record", "registry", "residents", "seek",
     "settle", "sockets", "spawn", "steps", "wire",
 )  # fmt: skip
 
@@ -99,7 +101,7 @@ def load_all() -> None:
     try:
         for name in (*(f"{__name__}.{name}" for name in _LATER), *_LIBRARY, *wings):
             with suppress(ImportError):
-                __import__(name)
+                import_module(name)
         with suppress(ImportError):
             import_later(f"{__name__}.residents").keep()
         with suppress(ImportError):
@@ -115,6 +117,9 @@ def _mnt_of_thread() -> tuple[int, int]:
         raise from_errno(-fd, "open", (NamespaceType.MNT,), "/proc/thread-self/ns/mnt")
     try:
         facts = os.fstat(fd)
+    except OSError as error:
+        number = error.errno or errno.EIO
+        raise from_errno(number, "fstat", (NamespaceType.MNT,)) from None
     finally:
         os.close(fd)
     return facts.st_dev, facts.st_ino
@@ -150,7 +155,7 @@ def import_later(name: str) -> ModuleType:
             "namespace, and is not looked for since"
         )
     # Another thread may still be importing it: this waits.
-    __import__(name)
+    import_module(name)
     return sys.modules[name]
 
 

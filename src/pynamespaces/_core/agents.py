@@ -2,8 +2,8 @@
 Processes in which a function is called, as the one sees it that calls.
 
 A process that is one thread forks. One with threads cannot: what their locks were
-holding would be held in the child for ever. It starts an interpreter of its own, to
-which the function is passed by its name.
+holding would be held in the child for ever. Nor can one with subinterpreters. It
+starts an interpreter of its own, to which the function is passed by its name.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
+from .._forking import can_fork
 from .._lib import new_buffer, read_buffer
 from .._refusals import from_errno
 from ..errors import CallError
@@ -55,7 +56,7 @@ def call(
     ours, theirs = channel()
     with ours, theirs:
         try:
-            if wait_until_alone():
+            if can_fork() and wait_until_alone():
                 _fork(child, ours, theirs, joined, work)
             else:
                 interpreters.start(child, ours, theirs, joined, work)

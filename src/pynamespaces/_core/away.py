@@ -22,6 +22,7 @@ _getlines = linecache.getlines
 _checkcache = linecache.checkcache
 _unraisablehook = sys.unraisablehook
 _excepthook = threading.excepthook
+_is_installed = False
 
 
 def _get_lines(
@@ -61,11 +62,20 @@ def _print(head: str, error: BaseException | None) -> None:
 
 
 def install() -> None:
-    """Have no sources read for tracebacks in threads that are away."""
+    """Have no sources read for tracebacks in threads that are away. Once is enough."""
+    global _excepthook, _is_installed, _unraisablehook  # noqa: PLW0603 - its state
+    if _is_installed:
+        return
     linecache.getlines = _get_lines
     linecache.checkcache = _check_cache
-    sys.unraisablehook = _report_unraisable
-    threading.excepthook = _report_of_thread
+    # What the program has by now. Another thread may be here too, and have set ours.
+    if sys.unraisablehook is not _report_unraisable:
+        _unraisablehook = sys.unraisablehook
+        sys.unraisablehook = _report_unraisable
+    if threading.excepthook is not _report_of_thread:
+        _excepthook = threading.excepthook
+        threading.excepthook = _report_of_thread
+    _is_installed = True
 
 
 class _Nothing:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final, Literal, TypeAlias
 
 from .. import _core
-from .._types import NamespaceType, override
+from .._types import NamespaceType, override, shown
 from ..errors import CallError
 from . import answers, reach, settle
 from .threads import wait_until_gone
@@ -76,7 +76,7 @@ def _choose(types: Sequence[NamespaceType], how: How | None) -> How:
     if how is None:
         return "thread" if is_for_threads else "process"
     if how not in ("thread", "process"):
-        raise ValueError(f"how is 'thread', 'process' or None, not {how!r}")
+        raise ValueError(f"how is 'thread', 'process' or None, not {shown(how)}")
     if how == "thread" and not is_for_threads:
         first = next(type for type in types if type in settle.NOT_BY_THREADS)
         raise ValueError(

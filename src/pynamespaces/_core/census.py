@@ -166,12 +166,12 @@ def _links(types: tuple[NamespaceType, ...]) -> int:
 
 
 def _want(wish: Wish, known: engines.Known) -> int:
-    want = wish.threads and lib.PYNS_WANT_THREADS
-    want |= wish.descriptors and lib.PYNS_WANT_DESCRIPTORS
+    want = lib.PYNS_WANT_THREADS if wish.threads else 0
+    want |= lib.PYNS_WANT_DESCRIPTORS if wish.descriptors else 0
     if wish.descriptors and NamespaceType.NET in wish.types:
         want |= lib.PYNS_WANT_SOCKETS
-    want |= wish.mounts and lib.PYNS_WANT_MOUNTS
-    want |= wish.arguments and lib.PYNS_WANT_ARGUMENTS
+    want |= lib.PYNS_WANT_MOUNTS if wish.mounts else 0
+    want |= lib.PYNS_WANT_ARGUMENTS if wish.arguments else 0
     if _is_in_container(known):
         want |= lib.PYNS_WANT_OWN_CGROUPS
     return want

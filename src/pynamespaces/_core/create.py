@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple, TypeVar
 
 from .._lib import Creation, Setup, lib, new_creation
-from .._types import NamespaceType, flags_of
+from .._types import NamespaceType, flags_of, shown
 from . import maps
 from .idmap import IdMap
 from .outcomes import refusal
@@ -90,7 +90,7 @@ def fresh(plan: Plan, adopt: Callable[[int], Made]) -> list[Made]:
 
 def write_setup(setup: Setup, plan: Plan) -> None:
     """Write down how they are set up, but for the maps."""
-    setup.loopback = plan.loopback and _T.NET in plan.types
+    setup.loopback = bool(plan.loopback) and _T.NET in plan.types
     setup.hostname_length = -1
     if plan.hostname is not None:
         name = name_bytes(plan.hostname)
@@ -177,8 +177,9 @@ def _split_seconds(seconds: float) -> tuple[int, int]:
     if isinstance(seconds, bool) or not isinstance(seconds, int | float):
         kind = type(seconds).__name__
         raise TypeError(f"an offset is in seconds, an int or a float, not {kind}")
-    if not math.isfinite(seconds) or abs(seconds) >= 2**63:
-        raise ValueError(f"an offset of {seconds} seconds cannot be")
+    # As a float, an int may be more than there can be.
+    if not abs(seconds) < 2**63:
+        raise ValueError(f"an offset of {shown(seconds)} seconds cannot be")
     if isinstance(seconds, int):
         return seconds, 0
     fraction, whole = math.modf(seconds)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator
 from typing import Final, Literal, Self, TypeAlias
 
-from .._types import NamespaceType, override
+from .._types import NamespaceType, override, shown
 from ..errors import NamespacePermissionError
 
 Extent: TypeAlias = tuple[int, int, int]
@@ -132,12 +132,16 @@ def _checked_extent(extent: Extent) -> Extent:
     try:
         inner, outer, count = extent
     except (TypeError, ValueError):
-        raise ValueError(f"{extent!r} is no triple (inner, outer, count)") from None
+        raise ValueError(
+            f"{shown(extent)} is no triple (inner, outer, count)"
+        ) from None
     for number in (inner, outer, count):
         if isinstance(number, bool) or not isinstance(number, int):
-            raise TypeError(f"the ids of an IdMap are ints: {extent!r}")
+            raise TypeError(f"the ids of an IdMap are ints: {shown(extent)}")
     if min(inner, outer) < 0 or count < 1 or max(inner, outer) + count - 1 > _LAST_ID:
-        raise ValueError(f"{extent!r} is out of range: ids go from 0 to {_LAST_ID}")
+        raise ValueError(
+            f"{shown(extent)} is out of range: ids go from 0 to {_LAST_ID}"
+        )
     return inner, outer, count
 
 
@@ -157,11 +161,11 @@ def _find_user(user: str | int | None) -> tuple[str, int, int]:
         except KeyError:
             return str(uid), uid, gid
     if isinstance(user, bool) or not isinstance(user, str | int):
-        raise TypeError(f"a user is a name or a uid, not {user!r}")
+        raise TypeError(f"a user is a name or a uid, not {shown(user)}")
     try:
         entry = pwd.getpwnam(user) if isinstance(user, str) else pwd.getpwuid(user)
     except KeyError:
-        raise LookupError(f"there is no user {user!r}") from None
+        raise LookupError(f"there is no user {shown(user)}") from None
     return entry.pw_name, entry.pw_uid, entry.pw_gid
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from .. import _proc
-from .._types import NamespaceId, NamespaceType
+from .._types import NamespaceId, NamespaceType, shown
 from ..errors import NamespaceGoneError, NoSuchProcessError
 from . import reach
 from .cgroupfs import Owners
@@ -37,7 +37,7 @@ def open_init(wanted: str) -> int:
         ValueError: There are several.
     """
     if not isinstance(wanted, str):
-        raise TypeError(f"a container's id or name is a str, not {wanted!r}")
+        raise TypeError(f"a container's id or name is a str, not {shown(wanted)}")
     if not wanted:
         raise ValueError("a container's id or name is not empty")
     known = Known()

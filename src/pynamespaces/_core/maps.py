@@ -54,7 +54,7 @@ def _open_in_proc(folder: int, name: str, flags: int) -> int:
     """Open a file of a process, and no other that is mounted there."""
     fd = lib.pyns_open_in_proc(folder, name.encode(), flags)
     if fd < 0:
-        raise OSError(-fd, os.strerror(-fd), f"/proc/PID/{name}")
+        raise from_errno(-fd, "openat2", _USER, f"/proc/PID/{name}")
     return fd
 
 
@@ -113,13 +113,18 @@ def _write_whole(fd: int, text: bytes) -> None:
     """Write a file of ``/proc`` by one write(2): the kernel takes it whole or not."""
     try:
         os.write(fd, text)
+    except OSError as error:
+        raise from_errno(error.errno or errno.EIO, "write", _USER) from None
     finally:
         os.close(fd)
 
 
 def _read_whole(fd: int) -> str:
-    with open(fd, encoding="utf-8") as file:
-        return file.read()
+    try:
+        with open(fd, encoding="utf-8") as file:
+            return file.read()
+    except OSError as error:
+        raise from_errno(error.errno or errno.EIO, "read", _USER) from None
 
 
 def _identity(path: str) -> tuple[int, int] | None:
@@ -226,10 +231,14 @@ def _read_map(userns: int, kind: Kind) -> str:
     try:
         with _inhabited(userns, fresh=False) as inhabitant:
             return _read_whole(inhabitant.open(f"{kind}_map", os.O_RDONLY))
-    except SystemCallError:
-        # One that the caller is below, or that is somebody else's.
+    except SystemCallError as error:
+        # One that the caller is below, or that is somebody else's; or this /proc hides
+        # the task, which is kept from other processes of its user (hidepid=).
         for pid, _ in seek.find_members(identity):
             text = _proc.id_map(f"/proc/{pid}", kind)
             if text is not None:
                 return text
+        if error.errno == errno.ENOENT:
+            path = str(error.filename)
+            raise from_errno(errno.EACCES, "open", _USER, path) from None
         raise

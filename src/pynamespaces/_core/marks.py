@@ -18,7 +18,10 @@ from . import reach
 
 # No handles of namespaces before Linux 6.18; nor where a filter forbids the calls, as
 # container runtimes do.
-_NO_HANDLES: Final = (errno.EOPNOTSUPP, errno.ENOSYS, errno.EPERM, errno.EACCES)
+_NO_HANDLES: Final = (
+    *(errno.EOPNOTSUPP, errno.ENOSYS, errno.EPERM, errno.EACCES),
+    errno.EBADF,  # To open one, before Linux 6.18.
+)
 
 _last_boot: Final[dict[str, bytes]] = {}
 

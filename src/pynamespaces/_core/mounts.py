@@ -17,7 +17,6 @@ import sys
 from .. import _proc
 from .._lib import lib
 from .._types import NamespaceType
-from ..errors import UnsupportedError
 from . import elsewhere, mountinfo, statmount
 from .mountinfo import Mount as Mount
 from .tasks import run_for_descriptor
@@ -45,7 +44,7 @@ def _is_from_the_top(fd: int, mounts: list[Mount]) -> bool:
     """Return whether the root of a list is known to be where entering leads to."""
     try:
         top = elsewhere.open_file(fd, "/", os.O_PATH | os.O_DIRECTORY, 0)
-    except UnsupportedError:  # Some seccomp filters do not know openat2(2).
+    except OSError:  # Some seccomp filters do not know openat2(2).
         return False
     try:
         roots = [mount.id for mount in mounts if mount.path == "/"]

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import select
 from collections.abc import Callable
 from typing import TypeAlias
 
@@ -9,7 +10,7 @@ from .. import _proc, lowlevel
 from .._lib import Target, lib, new_held, new_ints, new_target, read_int
 from .._refusals import from_errno, wrong_type
 from .._types import NamespaceId, NamespaceType
-from ..errors import SystemCallError
+from ..errors import NoSuchProcessError, SystemCallError
 from ..lowlevel._arguments import Descriptor, check, descriptor
 
 Path: TypeAlias = str | bytes | os.PathLike[str] | os.PathLike[bytes]
@@ -168,39 +169,68 @@ def _open_by_link(pidfd: int, type: NamespaceType) -> int:
     # The pid as this /proc has it, which may be another pid namespace's.
     pid = _proc.pidfd_pid(pidfd)
     if pid is None:
-        _require_alive(pidfd)
+        _require_alive(pidfd, type)
         # Alive, so it is this /proc that does not have it, or there is none.
         path = _proc.namespace_path("PID", type)
         raise from_errno(errno.ENOENT, "open", (type,), path)
-    fd = _open_link(_proc.namespace_path(pid, type), type)
+    path = _proc.namespace_path(pid, type)
+    try:
+        fd = _open_link(path, type)
+    except NoSuchProcessError:
+        _require_alive(pidfd, type)
+        if os.path.exists(f"/proc/{pid}"):
+            raise  # A zombie.
+        # Alive, and hidden from this user (hidepid=).
+        raise from_errno(errno.EACCES, "open", (type,), path) from None
     try:
         # Alive now, so nobody else had its pid when the link was opened.
-        _require_alive(pidfd)
+        _require_alive(pidfd, type)
     except BaseException:
         os.close(fd)
         raise
     return fd
 
 
-def _require_alive(pidfd: int) -> None:
+def _require_alive(pidfd: int, type: NamespaceType) -> None:
     result = lib.pyns_pidfd_send_signal(pidfd, 0, 0)
     if result != -errno.EPERM:  # That is: alive, and another user's.
         check(result, "pidfd_send_signal", fd=pidfd)
+    # A zombie takes signals, and still has links of two types.
+    if select.select([pidfd], [], [], 0)[0]:
+        raise from_errno(errno.ESRCH, "open", (type,))
 
 
 def _open_of_thread(tid: int, type: NamespaceType) -> int:
     """Open a thread's namespace where the kernel has no pidfds of threads."""
+    path = f"/proc/{tid}"
     try:
         # This directory stays that thread's, and is empty when the thread is gone.
-        directory = os.open(f"/proc/{tid}", os.O_PATH | os.O_DIRECTORY)
+        directory = os.open(path, os.O_PATH | os.O_DIRECTORY)
     except OSError as error:
-        gone = error.errno == errno.ENOENT
-        number = errno.ESRCH if gone else error.errno or errno.EIO
-        raise from_errno(number, "open", (type,), f"/proc/{tid}") from None
+        number = error.errno or errno.EIO
+        if number == errno.ENOENT:
+            number = _why_missing(tid)
+        raise from_errno(number, "open", (type,), path) from None
     try:
         return _open_link(f"ns/{type}", type, directory)
+    except NoSuchProcessError:
+        if os.path.exists(path):
+            raise
+        raise from_errno(_why_missing(tid), "open", (type,), path) from None
     finally:
         os.close(directory)
+
+
+def _why_missing(tid: int) -> int:
+    """Return the errno for a thread of which there is nothing to see in ``/proc``."""
+    try:
+        os.kill(tid, 0)
+    except ProcessLookupError:
+        return errno.ESRCH
+    except PermissionError:
+        pass  # Another user's.
+    # Alive: hidden from this user (hidepid=), or there is no /proc that has it.
+    return errno.EACCES if _proc.shows_this_process() else errno.ENOENT
 
 
 def _open_link(path: str, type: NamespaceType, directory: int | None = None) -> int:

@@ -98,14 +98,14 @@ def write_where(
         or bool(spawn.be_root or spawn.has_uid or spawn.has_gid)
         or spawn.group_count >= 0
     )
-    spawn.mount_proc = where.mount_proc and _T.PID in where.new and _T.MNT in where.new
+    spawn.mount_proc = bool(where.mount_proc) and {_T.PID, _T.MNT} <= {*where.new}
     spawn.at_home = where.at_home
     if where.has_init or where.die_with_parent:
         _open_resident(spawn)
         spawn.init = spawn.resident if where.has_init else _NOTHING
         spawn.guard = spawn.resident if where.die_with_parent else _NOTHING
     spawn.cgroup = where.cgroup
-    spawn.no_new_privs = where.no_new_privs
+    spawn.no_new_privs = bool(where.no_new_privs)
     if where.filter is not None:
         _write_filter(spawn, where.filter, kept)
     if where.caps == "keep":

@@ -6,7 +6,7 @@ import os
 import stat
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Final
 
 from .._lib import lib
@@ -14,7 +14,7 @@ from .._refusals import from_errno
 from .._types import NamespaceType
 from ..errors import NoSuchNamespaceError, SystemCallError
 from ..lowlevel._arguments import check
-from .pin import Place
+from .place import Place
 from .reach import open_path
 
 DIRECTORY: Final = "/run/netns"
@@ -104,6 +104,8 @@ def _is_free(place: Place) -> bool:
     If the name is taken, making the file will tell.
     """
     try:
+        if place.is_half_made():
+            return True  # The name is taken, or left by one who was killed.
         facts = place.facts()
         is_file = stat.S_ISREG(facts.st_mode) and not place.is_pin()
         if not is_file and os.path.exists(place.path):
@@ -146,8 +148,10 @@ def _locked(path: str, name: str | None = None) -> Iterator[None]:
         try:
             yield
         finally:
-            # Closing is not enough: a child that was forked meanwhile has it open.
-            fcntl.flock(fd, fcntl.LOCK_UN)
+            # Closing is not enough: a child that was forked meanwhile has it open. But
+            # what was done is done, whether or not others have to wait for that child.
+            with suppress(OSError):
+                fcntl.flock(fd, fcntl.LOCK_UN)
     finally:
         os.close(fd)
 
@@ -189,5 +193,5 @@ def delete(name: str) -> None:
     """
     path = path_of(name)
     with _locked(DIRECTORY, path), Place(path, "open", (_NET,)) as place:
-        place.detach()
-        place.unlink()
+        if not place.remove():
+            raise from_errno(errno.ENOENT, "umount2", (_NET,), path)

@@ -34,7 +34,8 @@ def keep() -> None:
         with open(_PATH, "rb") as file:
             facts = os.fstat(file.fileno())
             if (facts.st_dev, facts.st_ino) == _IMPORTED:
-                _kept.append(file.read())
+                # Other threads may be here, too: it is the file once.
+                _kept[:] = [file.read()]
     except FileNotFoundError:
         return
 

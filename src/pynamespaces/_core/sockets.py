@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from types import EllipsisType
 from typing import Final, TypeAlias
 
+from .._types import shown
 from ..errors import SystemCallError
 from . import elsewhere
 
@@ -52,6 +53,8 @@ def connect(
     all_errors: bool,
 ) -> socket.socket:
     """Connect to the first of the addresses of a name that answers."""
+    if resolver is not None and not callable(resolver):
+        raise TypeError(f"getaddrinfo is a function, not {shown(resolver)}")
     host, port = address
     errors: list[OSError] = []
     look_up = resolver or socket.getaddrinfo

@@ -69,7 +69,7 @@ class Child:
     def _carry_out(self, where: Where, program: Program) -> None:
         spawn = self._spawn
         result = lib.pyns_spawn(spawn)
-        while result in (1, -errno.EINTR):
+        while result == 1:
             # Python handles signals in between, and a handler may raise.
             result = lib.pyns_spawn_wait(spawn)
         if result < 0:
@@ -148,7 +148,8 @@ class Child:
         spawn = self._spawn
         if spawn.guard_pidfd != _NOTHING:
             lib.pyns_end_guard(spawn)
-        if spawn.channel == _NOTHING:
+        # In a fork, what it says is not for the child: it is said once.
+        if spawn.channel == _NOTHING or spawn.owner != lib.pyns_process():
             return status
         said = lib.pyns_read_status(spawn.channel)
         return status if said < 0 else said

@@ -209,7 +209,7 @@ def _join_after_rehearsal(
         raise refusal(result, types)
     result = lib.pyns_join(fds, nstypes, len(targets), 0)
     if result < 0:
-        raise failed_restore(result)
+        raise failed_restore(result) if lib.pyns_lost() else refusal(result, types)
 
 
 def leave(owner: int, types: tuple[NamespaceType, ...]) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, cast
 
 from .. import _core
 from .._namespace import Namespace
 from .._types import NamespaceType
+from ..errors import NamespaceError
 from ..lowlevel._arguments import Descriptor
 
 if TYPE_CHECKING:
@@ -204,7 +206,12 @@ class NetNamespace(Namespace, type=NamespaceType.NET):
         """
         plan = _core.create.Plan(_NET, loopback=loopback)
         fd = _core.registry.create(name, lambda: _core.create.fresh(plan, int)[0])
-        return cast("NetNamespace", cls._adopt(fd))
+        try:
+            return cast("NetNamespace", cls._adopt(fd))
+        except BaseException:
+            with suppress(NamespaceError):
+                _core.registry.delete(name)
+            raise
 
     @classmethod
     def from_name(cls, name: str) -> NetNamespace:

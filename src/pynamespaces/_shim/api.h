@@ -299,6 +299,7 @@ int pyns_leave_target(struct pyns_target *target);
 int pyns_leave_finally(void);
 int pyns_undo(int depth);
 int pyns_stay(uintptr_t owner);
+int pyns_process(void);
 int pyns_last_step(void);
 int pyns_last_type(void);
 int pyns_lost(void);
@@ -370,6 +371,7 @@ int pyns_spawn_copy(struct pyns_spawn *spawn, const char *content, int size);
 
 /* mounts.c: in the calling thread's mount namespace */
 int pyns_attach(int fd, int target);
+int pyns_open_covered(int directory, const char *name);
 int pyns_detach(const char *path);
 int pyns_bind(const char *source, const char *target);
 int pyns_make_shared(const char *path);

@@ -43,7 +43,7 @@ static void set_signals(struct room *room) {
         if (has_handler(number))
             set_default(number);
     if (room->ignores_sigchld)
-        signal(SIGCHLD, SIG_IGN);
+        (void)signal(SIGCHLD, SIG_IGN);
     if (room->plan.restore_signals) {
         set_default(SIGPIPE); /* which Python ignores */
         set_default(SIGXFSZ);

@@ -79,7 +79,7 @@ struct room {
     int is_settling;    /* the settler has not executed anything yet: a futex */
     int is_starting;    /* nor has the program below an init */
     int ignores_sigchld;
-    char words[4][16];  /* the arguments of the init or guard */
+    char words[3][16];  /* the arguments of the init or guard */
 };
 
 /* room.c */

@@ -49,7 +49,7 @@ static struct state *new_state(void) {
         state->workers[i].state = state;
     atomic_store(&state->count, -1);
     state->is_waited_for = 1;
-    state->owner = getpid();
+    state->owner = pyns_process();
     return state;
 }
 
@@ -117,7 +117,7 @@ static int first_failure(const struct state *state) {
 int pyns_census_wait(struct pyns_census *census, int milliseconds) {
     struct state *state = census->state;
     int is_end;
-    if (state->owner != getpid())
+    if (state->owner != pyns_process())
         return -ECHILD;
     const struct pyns_tally *part = next_part(state, milliseconds, &is_end);
     census->done = atomic_load(&state->done);
@@ -161,7 +161,7 @@ int pyns_census_end(struct pyns_census *census) {
     struct state *state = census->state;
     census->state = NULL;
     memset(&census->tally, 0, sizeof(census->tally));
-    if (state == NULL || state->owner != getpid())
+    if (state == NULL || state->owner != pyns_process())
         return 0; /* A fork cannot know in which state it is. */
     pthread_mutex_lock(&state->mutex);
     atomic_store(&state->cancelled, 1);

@@ -132,7 +132,7 @@ void pyns_leave_room(struct pyns_spawn *spawn) {
 /* A record of nothing yet. */
 int pyns_spawn_clear(struct pyns_spawn *spawn) {
     *spawn = (struct pyns_spawn){
-        .owner = getpid(), .userns = -1, .timens = -1, .cgroup = -1,
+        .owner = pyns_process(), .userns = -1, .timens = -1, .cgroup = -1,
         .resident = -1, .init = -1, .guard = -1, .at_home = -1, .group_count = -1,
         .umask = -1, .process_group = -1, .pidfd = -1, .program_pidfd = -1,
         .channel = -1, .guard_pidfd = -1, .listener = -1, .setup = {.hostname_length = -1},
@@ -156,7 +156,7 @@ static int close_all(struct pyns_spawn *spawn) {
 
 /* In a child that has been forked since, it is the parent's. */
 static int is_inherited(const struct pyns_spawn *spawn) {
-    return spawn->owner != getpid();
+    return spawn->owner != pyns_process();
 }
 
 static int forget(struct pyns_spawn *spawn) {

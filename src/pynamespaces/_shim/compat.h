@@ -46,6 +46,24 @@ struct open_how {
 #define PYNS_RESULT(call) \
     ({ long pyns_result_ = (call); pyns_result_ < 0 ? -errno : (int)pyns_result_; })
 
+/* AddressSanitizer marks, in a shadow of all memory, what parts of a stack are in use,
+ * and takes the marks away where a function returns. A child that shares memory, and
+ * executes a program or is killed, leaves its marks; and they would be blamed on what
+ * is mapped there next. So they are taken away before a mapping with stacks is. */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define PYNS_HAS_SHADOW 1
+#endif
+#elif defined(__SANITIZE_ADDRESS__)
+#define PYNS_HAS_SHADOW 1
+#endif
+#ifdef PYNS_HAS_SHADOW
+void __asan_unpoison_memory_region(const volatile void *start, size_t size);
+#define PYNS_CLEAR_SHADOW(start, size) __asan_unpoison_memory_region(start, size)
+#else
+#define PYNS_CLEAR_SHADOW(start, size) ((void)0)
+#endif
+
 /* Close without touching the errno that is about to be reported. */
 static inline void pyns_close(int fd) {
     int saved = errno;

@@ -5,7 +5,7 @@
 #include <sys/resource.h>
 
 /* Thread-local storage is in it too, which other libraries may have a lot of. */
-#define STACK (1024 * 1024)
+#define STACK (1024UL * 1024)
 #define SPARE_FILES 64
 #define MOST_HELD 256
 #define MOST_KNOWN 256
@@ -89,8 +89,8 @@ static _Atomic int known_owner;
 /* A fork has none of them. */
 static void forget_others_workers(void) {
     int owner = atomic_load(&known_owner);
-    if (owner == getpid() ||
-        !atomic_compare_exchange_strong(&known_owner, &owner, getpid()))
+    int self = pyns_process();
+    if (owner == self || !atomic_compare_exchange_strong(&known_owner, &owner, self))
         return;
     if (owner == 0)
         return; /* It is the first time, and others may be at it. */

@@ -136,11 +136,11 @@ int pyns_enter(struct pyns_target *target) {
     return 0;
 }
 
-/* Enter all whose homes are saved in frame. On failure nothing has changed, or the
- * thread is lost. */
+/* Enter all whose homes are saved in frame: so many. On failure nothing has changed, or
+ * the thread is lost. */
 static int enter_saved(struct thread *thread, struct frame *frame,
-                       struct pyns_target **targets, int unshare_fs) {
-    int saved = frame->count;
+                       struct pyns_target **targets, int saved, int unshare_fs) {
+    frame->count = saved;
     for (int i = 0; i < saved; i++) {
         int result = switch_to(thread, targets[i], &frame->homes[i], unshare_fs);
         if (result == 0)
@@ -168,17 +168,19 @@ int pyns_enter_all(uintptr_t owner, struct pyns_target **targets, int count,
         return result;
     if (count > MAX_TYPES)
         return -E2BIG;
+    int saved = 0;
     for (int i = 0; i < count; i++) {
-        struct home *home = &frame->homes[frame->count];
+        struct home *home = &frame->homes[saved];
         result = pyns_save_home(thread, targets[i]->nstype, targets[i], home);
         if (result < 0) {
+            frame->count = saved;
             pyns_close_frame(frame);
             return result;
         }
         if (result == 0)
-            moving[frame->count++] = targets[i];
+            moving[saved++] = targets[i];
     }
-    result = enter_saved(thread, frame, moving, unshare_fs);
+    result = enter_saved(thread, frame, moving, saved, unshare_fs);
     if (result < 0)
         return result;
     thread->depth++;

@@ -124,14 +124,14 @@ static uint32_t meet_file(struct worker *worker, int folder, const char *name,
     if (place < 0)
         return 0;
     int fd = -1;
-    snprintf(path, sizeof(path), "thread-self/fd/%d", place);
+    (void)snprintf(path, sizeof(path), "thread-self/fd/%d", place);
     if (fstat(place, &facts) == 0 && facts.st_dev == worker->plan.nsfs)
         fd = noted(worker, openat(worker->plan.proc, path, O_RDONLY | O_CLOEXEC));
     close(place);
     return fd < 0 ? 0 : take_namespace(worker, fd, 0);
 }
 
-/* Its device, inode number and mode; -errno. Nobody is asked who may not answer, as a
+/* Its device, inode number and mode; or -1. Nobody is asked who may not answer, as a
  * file system of the process's own. */
 static int look_at(int folder, const char *name, struct stat *facts) {
     struct statx found;
@@ -144,8 +144,8 @@ static int look_at(int folder, const char *name, struct stat *facts) {
     }
     /* Some seccomp filters do not know it. */
     if (errno == EPERM || errno == ENOSYS)
-        return PYNS_RESULT(fstatat(folder, name, facts, AT_NO_AUTOMOUNT));
-    return -errno;
+        return fstatat(folder, name, facts, AT_NO_AUTOMOUNT);
+    return -1;
 }
 
 static int visit_descriptor(struct worker *worker, int folder, int fd, void *context) {

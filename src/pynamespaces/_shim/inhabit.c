@@ -42,7 +42,7 @@ static int reside(void *argument) {
     /* From here on the calling thread runs as well, so nothing may fail. It is killed,
      * or asked to leave where that is refused. */
     while (result == 0 && !__atomic_load_n(&task->leave, __ATOMIC_ACQUIRE)) {
-        struct timespec nap = {.tv_nsec = 50 * 1000 * 1000};
+        struct timespec nap = {.tv_nsec = 50L * 1000 * 1000};
         syscall(SYS_ppoll, NULL, 0, &nap, NULL, 0);
     }
     return 0;
@@ -92,9 +92,14 @@ int pyns_inhabit(int userns, int fresh, struct pyns_inhabitant *inhabitant) {
 int pyns_dismiss(struct pyns_inhabitant *inhabitant) {
     if (inhabitant->room) {
         struct task *task = inhabitant->room;
-        __atomic_store_n(&task->leave, 1, __ATOMIC_RELEASE);
-        if (inhabitant->pid > 0)
-            pyns_end_task(task, inhabitant->pid);
+        if (task->owner != pyns_process()) {
+            /* A fork has a copy of the record, and the task is its parent's. */
+            task->is_hiding = 0; /* put right after the fork */
+        } else {
+            __atomic_store_n(&task->leave, 1, __ATOMIC_RELEASE);
+            if (inhabitant->pid > 0)
+                pyns_end_task(task, inhabitant->pid);
+        }
         pyns_close(inhabitant->proc);
         pyns_free_task(inhabitant->room);
         *inhabitant = (struct pyns_inhabitant){.proc = -1};

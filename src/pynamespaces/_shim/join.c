@@ -14,9 +14,10 @@ struct journey {
 
 static int join_one(struct trace *trace, int fd, int nstype) {
     pyns_at(trace, PYNS_STEP_SETNS, nstype);
-    if (nstype == CLONE_NEWUSER && trace->style == TASK_APART)
-        return pyns_setns_alone(fd);
-    return PYNS_RESULT(setns(fd, nstype));
+    int is_alone = nstype == CLONE_NEWUSER && trace->style == TASK_APART;
+    int result = is_alone ? pyns_setns_alone(fd) : PYNS_RESULT(setns(fd, nstype));
+    trace->joined += result >= 0;
+    return result;
 }
 
 /* Before the user namespace is joined, what the caller has power over; after it, what
@@ -47,7 +48,8 @@ static int join_all(struct trace *trace) {
 }
 
 /* Join all with the calling thread, or (rehearse) only try. In a user namespace that
- * is somebody else's, this process becomes undumpable, as the kernel wants it. */
+ * is somebody else's, this process becomes undumpable, as the kernel wants it. A thread
+ * that has come half-way is lost. */
 int pyns_join(const int *fds, const int *nstypes, int count, int rehearse) {
     struct journey journey = {.count = count};
     if (count < 0 || count > MAX_TYPES)
@@ -65,6 +67,8 @@ int pyns_join(const int *fds, const int *nstypes, int count, int rehearse) {
     if (!thread)
         return -ENOMEM;
     int result = join_all(&journey.trace);
+    if (result < 0 && journey.trace.joined > 0)
+        thread->lost = -result;
     pyns_forget_homes(0);
     thread->last_step = journey.trace.step;
     thread->last_type = journey.trace.nstype;

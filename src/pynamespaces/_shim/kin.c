@@ -112,7 +112,7 @@ static int is_still_there(struct worker *worker, const struct meeting *meeting) 
     int link = 0;
     while (link < PYNS_LINK_UTS && link_types[link] != (int)meeting->nstype)
         link++;
-    snprintf(path, sizeof(path), "%d/ns/%s", meeting->pid, link_names[link]);
+    (void)snprintf(path, sizeof(path), "%d/ns/%s", meeting->pid, link_names[link]);
     int fd = noted(worker, openat(worker->plan.proc, path, O_RDONLY | O_CLOEXEC));
     if (fd < 0)
         return 0;

@@ -34,6 +34,19 @@ int pyns_attach(int fd, int target) {
     return result;
 }
 
+/* Open the file on which something is mounted, by way of a copy of the mount that the
+ * file is in: there, nothing is mounted on it. */
+int pyns_open_covered(int directory, const char *name) {
+    unsigned int clone = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH;
+    int tree = PYNS_RESULT(syscall(SYS_open_tree, directory, "", clone));
+    if (tree < 0)
+        return tree;
+    int flags = O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC;
+    int result = PYNS_RESULT(openat(tree, name, flags));
+    pyns_close(tree);
+    return result;
+}
+
 int pyns_detach(const char *path) {
     return PYNS_RESULT(umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW));
 }

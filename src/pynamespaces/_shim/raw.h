@@ -144,9 +144,9 @@ RAW void raw_default_action(int signal) {
     raw4(SYS_rt_sigaction, signal, ADDRESS(action), 0, sizeof(action[3]));
 }
 
-RAW void raw_send(int socket, const void *data, size_t size) {
-    raw6(SYS_sendto, socket, ADDRESS(data), (long)size, MSG_NOSIGNAL | MSG_DONTWAIT, 0,
-         0);
+RAW long raw_send(int socket, const void *data, size_t size) {
+    return raw6(SYS_sendto, socket, ADDRESS(data), (long)size,
+                MSG_NOSIGNAL | MSG_DONTWAIT, 0, 0);
 }
 
 RAW long raw_recvmsg(int socket, struct raw_msghdr *message) {

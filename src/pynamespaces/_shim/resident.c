@@ -7,7 +7,9 @@
  * libc, no PLT, no GOT, no thread-local storage, and no pointer in initialised data.
  * Hence no initialisers of aggregates either, for which compilers may call memset.
  *
- * All signals are blocked from the start, and stay so. */
+ * All signals are blocked from the start, and stay so.
+ *
+ * NOLINT: clang does not know what the kernel writes where a number says. */
 #include "raw.h"
 
 #include <limits.h>
@@ -96,7 +98,7 @@ static BARE void reap(int program, int channel) {
         UNSET int status;
         long pid = raw_wait_any(&status, WNOHANG | __WALL);
         if (pid == program)
-            end_as(status, channel);
+            end_as(status, channel); /* NOLINT */
         if (pid == 0)
             return;
         if (pid == -ECHILD) /* the program is no child: nothing would ever end this */
@@ -108,7 +110,7 @@ static BARE void reap(int program, int channel) {
  * here. The terminal driver is the kernel, and reaches the program too. The program
  * itself, and its children, cannot mean this process by what they send to it. */
 static BARE void pass_on(int program, int signal, const siginfo_t *info) {
-    if (info->si_code > 0 || info->si_pid != 0)
+    if (info->si_code > 0 || info->si_pid != 0) /* NOLINT */
         return;
     /* The value of sigqueue(3) would be lost by kill(2). */
     if (info->si_code == SI_QUEUE && raw_sigqueueinfo(program, signal, info) == 0)
@@ -124,7 +126,8 @@ static BARE void __attribute__((noreturn)) be_init(int channel, int program,
     /* Ignored, children would be gone with their status. */
     raw_default_action(SIGCHLD);
     /* The program, which is not to begin without an init. */
-    raw_send(waiting, &ready, sizeof(ready));
+    while (raw_send(waiting, &ready, sizeof(ready)) == -EINTR)
+        ;
     raw_close(waiting);
     for (;;) {
         UNSET siginfo_t info;
@@ -180,7 +183,8 @@ static BARE int receive_fd(int socket) {
         result = raw_recvmsg(socket, &message);
     } while (result == -EINTR || result == -EAGAIN);
     if (result < 0 || message.control_length < CMSG_LEN(sizeof(int)) ||
-        control.head.cmsg_level != SOL_SOCKET || control.head.cmsg_type != SCM_RIGHTS)
+        control.head.cmsg_level != SOL_SOCKET || /* NOLINT */
+        control.head.cmsg_type != SCM_RIGHTS)
         return -1;
     return control.words[CMSG_LEN(0) / sizeof(int)];
 }

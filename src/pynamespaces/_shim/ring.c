@@ -30,14 +30,14 @@ int pyns_ring_map(struct pyns_ring *ring, int fd, uint64_t size) {
         return -errno;
     ring->base = base;
     ring->size = size;
-    ring->owner = getpid();
+    ring->owner = pyns_process();
     ring->held = -1;
     return 0;
 }
 
 int pyns_ring_unmap(struct pyns_ring *ring) {
     /* A fork does not have it mapped, but may have something else there. */
-    if (ring->base != NULL && ring->owner == getpid())
+    if (ring->base != NULL && ring->owner == pyns_process())
         munmap(ring->base, (size_t)sysconf(_SC_PAGESIZE) + ring->size);
     ring->base = NULL;
     return 0;
@@ -56,7 +56,7 @@ static void copy_out(const struct pyns_ring *ring, uint64_t from, unsigned char 
 /* Move whole records to a buffer, as many as there is room for; return how many bytes.
  * That stays on record, since a handler of Python's may raise before it has them. */
 int pyns_ring_take(struct pyns_ring *ring, unsigned char *buffer, uint64_t room) {
-    if (ring->base == NULL || ring->owner != getpid())
+    if (ring->base == NULL || ring->owner != pyns_process())
         return -ECHILD;
     unsigned char *page = ring->base;
     uint64_t *reached = (uint64_t *)(void *)(page + TAIL);

@@ -42,7 +42,7 @@ int own_number(int proc, const char *name) {
         return -1;
     text[size] = '\0';
     const char *slash = strrchr(text, '/');
-    return atoi(slash == NULL ? text : slash + 1);
+    return (int)strtol(slash == NULL ? text : slash + 1, NULL, 10);
 }
 
 static int call_the_roll(int proc, struct roll *roll) {

@@ -169,7 +169,7 @@ static int list_gaps(struct room *room, size_t capacity) {
 }
 
 static int is_watched_by_sanitizer(void) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if defined(PYNS_HAS_SHADOW) || defined(__SANITIZE_THREAD__)
     return 1; /* Its own memory is in the gaps. */
 #else
     return 0;
@@ -255,5 +255,6 @@ void pyns_free_room(struct room *room) {
     pyns_close(room->inbox);
     pyns_close(room->parent_pidfd);
     pyns_close(room->spare);
+    PYNS_CLEAR_SHADOW(room, room->size);
     munmap(room, room->size);
 }

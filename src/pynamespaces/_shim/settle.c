@@ -25,7 +25,10 @@ int pyns_hand_over(int channel, char tag, int fd) {
                              .msg_iovlen = 1,
                              .msg_control = fd < 0 ? NULL : &control,
                              .msg_controllen = fd < 0 ? 0 : sizeof(control)};
-    return sendmsg(channel, &message, MSG_NOSIGNAL) < 0 ? -errno : 0;
+    ssize_t sent;
+    while ((sent = sendmsg(channel, &message, MSG_NOSIGNAL)) < 0 && errno == EINTR)
+        ;
+    return sent < 0 ? -errno : 0;
 }
 
 /* A process's handle on itself: nobody can be given its id meanwhile. */
@@ -89,11 +92,9 @@ static void write_number(char *text, int number) {
  * which has nothing of the caller's memory. */
 static int execute_resident(struct room *room, int file, const char *name,
                             const int *numbers) {
-    strcpy(room->words[0], name);
     for (int i = 0; i < 3; i++)
-        write_number(room->words[i + 1], numbers[i]);
-    char *argv[] = {room->words[0], room->words[1], room->words[2], room->words[3],
-                    NULL};
+        write_number(room->words[i], numbers[i]);
+    const char *argv[] = {name, room->words[0], room->words[1], room->words[2], NULL};
     char *envp[] = {NULL};
     return PYNS_RESULT(syscall(SYS_execveat, file, "", argv, envp, AT_EMPTY_PATH));
 }
@@ -162,7 +163,7 @@ static int bear_program(struct room *room, int *pidfd) {
         return result;
     /* Ignored, it would hide from the init how the program ended. */
     room->ignores_sigchld = before.sa_handler == SIG_IGN;
-    signal(SIGCHLD, SIG_DFL);
+    (void)signal(SIGCHLD, SIG_DFL);
     /* As the program, so that it is reached by killpg(3) of the id that the caller has,
      * and not by the signals that are meant for the caller's own group. */
     if (room->plan.new_session)
@@ -237,6 +238,19 @@ static int settle(void *argument) {
     return 127;
 }
 
+static void tell_to_go_on(struct room *room) {
+    const char go = 1;
+    ssize_t sent;
+    while ((sent = send(room->gate[1], &go, 1, MSG_NOSIGNAL)) < 0 && errno == EINTR)
+        ;
+    if (sent >= 0)
+        return;
+    /* It may have failed and be gone. */
+    if (errno != EPIPE && errno != ECONNRESET)
+        pyns_fail(room, -errno);
+    close(room->gate[1]); /* Or it would wait for ever. */
+}
+
 /* Have it born, and wait until it has become what it is to be. It goes on when told to,
  * so that it is known to the caller by then; and not without the stage, that no program
  * begins which nobody waits for. */
@@ -254,9 +268,7 @@ int pyns_bear_settler(struct room *room) {
     if (result < 0)
         return result;
     close(room->gate[0]);
-    const char go = 1;
-    /* It may have failed and be gone. */
-    send(room->gate[1], &go, 1, MSG_NOSIGNAL);
+    tell_to_go_on(room);
     wait_while(&room->is_settling);
     wait_while(&room->is_starting);
     return room->result;

@@ -254,20 +254,25 @@ static int is_held_up(const struct room *room) {
            __atomic_load_n(&room->is_settling, __ATOMIC_ACQUIRE);
 }
 
-/* Wait until a child with memory of its own has begun. -EINTR: a signal is to be
- * handled first; then again, or pyns_spawn_abandon. Else as pyns_spawn. */
+/* Wait until a child with memory of its own has begun. 1: a signal is to be handled
+ * first; then again, or pyns_spawn_abandon. Else as pyns_spawn. */
 int pyns_spawn_wait(struct pyns_spawn *spawn) {
     const struct room *room = spawn->room;
+    if (!room)
+        return -EINVAL; /* It has begun, or failed, already. */
     struct pollfd end = {.fd = room->stage_pidfd, .events = POLLIN};
     int ended;
-    while ((ended = poll(&end, 1, 100)) == 0)
+    while ((ended = poll(&end, 1, 100)) <= 0) {
+        if (ended < 0 && errno == EINTR)
+            return 1;
+        if (ended < 0) /* No memory for it now: look again later. */
+            usleep(1000);
         if (is_held_up(room)) {
             spawn->step = PYNS_STEP_CLONE;
             pyns_spawn_abandon(spawn);
             return -ECANCELED;
         }
-    if (ended < 0)
-        return -errno;
+    }
     reap_stage(room);
     return finish(spawn);
 }

@@ -66,7 +66,8 @@ uint32_t tally_text(struct worker *worker, const char *text, uint32_t size) {
         return 0;
     tally->text = room;
     uint32_t offset = tally->text_size;
-    memcpy(tally->text + offset, text, size);
+    if (size > 0) /* Else there may be no room at all yet. */
+        memcpy(tally->text + offset, text, size);
     tally->text_size += size;
     return offset;
 }
@@ -106,25 +107,26 @@ uint32_t map_get(const struct inode_map *map, uint32_t ino) {
 }
 
 static int map_grow(struct inode_map *map) {
-    struct inode_map larger = {.size = map->size == 0 ? 256 : map->size * 2,
-                               .count = map->count};
-    larger.slots = calloc(larger.size, sizeof(*larger.slots));
-    larger.values = calloc(larger.size, sizeof(*larger.values));
-    if (larger.slots == NULL || larger.values == NULL) {
-        free(larger.slots);
-        free(larger.values);
+    struct inode_map old = *map;
+    uint32_t size = old.size == 0 ? 256 : old.size * 2;
+    uint32_t *slots = calloc(size, sizeof(*slots));
+    uint32_t *values = calloc(size, sizeof(*values));
+    if (slots == NULL || values == NULL) {
+        free(slots);
+        free(values);
         return -1;
     }
-    for (uint32_t i = 0; i < map->size; i++) {
-        if (map->slots[i] == 0)
+    map->slots = slots;
+    map->values = values;
+    map->size = size;
+    for (uint32_t i = 0; i < old.size; i++) {
+        if (old.slots[i] == 0)
             continue;
-        uint32_t at = slot_of(&larger, map->slots[i]);
-        larger.slots[at] = map->slots[i];
-        larger.values[at] = map->values[i];
+        uint32_t at = slot_of(map, old.slots[i]);
+        slots[at] = old.slots[i];
+        values[at] = old.values[i];
     }
-    free(map->slots);
-    free(map->values);
-    *map = larger;
+    map_free(&old);
     return 0;
 }
 

@@ -82,6 +82,7 @@ void pyns_free_task(struct task *task) {
         pyns_show();
     pyns_close(task->pidfd);
     pyns_close(task->inbox);
+    PYNS_CLEAR_SHADOW(task, TASK_ROOM);
     munmap(task, TASK_ROOM);
 }
 
@@ -105,6 +106,7 @@ struct task *pyns_start_task(task_work *work, int (*entry)(void *),
     task->work = work;
     task->result = -ECANCELED; /* What it says if it is killed before it can speak. */
     task->parent = getpid();
+    task->owner = pyns_process();
     task->outbox = ends[1];
     task->inbox = ends[0];
     memcpy(task->errand, errand, size);
@@ -124,6 +126,14 @@ struct task *pyns_start_task(task_work *work, int (*entry)(void *),
     return task;
 }
 
+static long wait_for(int pid, int *status, int options) {
+    long found;
+    do
+        found = syscall(SYS_wait4, pid, status, options, NULL);
+    while (found < 0 && errno == EINTR);
+    return found;
+}
+
 static int is_done(const struct task *task) {
     return __atomic_load_n(&task->done, __ATOMIC_ACQUIRE);
 }
@@ -137,10 +147,12 @@ int pyns_await_task(struct task *task, int pid, uint64_t signals, int rest) {
     for (int slices = 0;; slices++) {
         struct timespec slice = {.tv_nsec = rest ? 500 * 1000 : 20 * 1000 * 1000};
         long ended = syscall(SYS_ppoll, &end, 1, &slice, NULL, 0);
+        if (ended < 0) /* No memory for it now: look again later. */
+            nanosleep(&slice, NULL);
         if (rest && is_done(task))
             return 0;
-        int status = 0, options = __WALL | WUNTRACED | (ended ? 0 : WNOHANG);
-        if (syscall(SYS_wait4, pid, &status, options, NULL) != 0) {
+        int status = 0, options = __WALL | WUNTRACED | (ended > 0 ? 0 : WNOHANG);
+        if (wait_for(pid, &status, options) != 0) {
             if (WIFSTOPPED(status))
                 pyns_end_task(task, pid);
             return is_done(task) && !rest ? 0 : -ECANCELED;
@@ -163,8 +175,7 @@ int pyns_await_task(struct task *task, int pid, uint64_t signals, int rest) {
 void pyns_end_task(struct task *task, int pid) {
     if (syscall(SYS_pidfd_send_signal, task->pidfd, SIGKILL, NULL, 0) < 0)
         kill(pid, SIGKILL); /* Old seccomp filters know no pidfds. */
-    while (syscall(SYS_wait4, pid, NULL, __WALL, NULL) < 0 && errno == EINTR)
-        ;
+    wait_for(pid, NULL, __WALL);
 }
 
 /* Take over what the task says and gives; what it gives is closed if it failed. */

@@ -25,6 +25,7 @@ struct trace {
     int uses_count;
     int step; /* how far it came: enum pyns_step */
     int nstype;
+    int joined; /* how many namespaces it has joined */
     int gives[MAX_TYPES]; /* the descriptors that it leaves, for the caller */
     int gives_count;
 };
@@ -43,6 +44,7 @@ struct task {
     int done;    /* the work is; or an inhabitant has come to rest */
     int leave;   /* an inhabitant is to end */
     int parent;
+    int owner; /* the process that has started it, by pyns_process */
     int is_hiding;
     int pidfd;
     int outbox; /* apart: where it sends what it gives */

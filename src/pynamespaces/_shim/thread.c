@@ -52,6 +52,14 @@ unsigned int pyns_epoch(void) {
     return epoch;
 }
 
+/* Which process this is, told from those that it was forked from. Ids do not tell: each
+ * of them may be the first process of a pid namespace. */
+int pyns_process(void) {
+    pthread_once(&once, start);
+    unsigned int epoch = pyns_epoch();
+    return epoch ? (int)epoch : getpid();
+}
+
 /* The thread has moved for good, by CLONE_NEW* flags or (0) some: what was known of
  * its homes would be believed without need. What is held for the process is its
  * leader's. */

@@ -7,7 +7,7 @@ from types import ModuleType
 from typing import Literal, TypeAlias, final, overload
 
 from .. import _core
-from .._types import NamespaceId, NamespaceType, TypeLike, override
+from .._types import NamespaceId, NamespaceType, TypeLike, override, shown
 from . import _changes, _dot, _json, _trees
 from .records import (
     InventoryDiff,
@@ -68,6 +68,8 @@ class Inventory:
 
     def namespace(self, id: NamespaceId) -> NamespaceRecord | None:
         """Return the record of a namespace; ``None`` if it was not found."""
+        if not isinstance(id, NamespaceId):
+            raise TypeError(f"a namespace has a NamespaceId, not {type(id).__name__}")
         record = self._by_type[id.type].get(id.ino)
         return record if record is not None and _changes.same(record.id, id) else None
 
@@ -111,7 +113,9 @@ class Inventory:
         if kind == "process":
             return _trees.of_processes(self._processes)
         if kind not in ("user", "pid"):
-            raise ValueError(f"{kind!r} is no tree: use 'user', 'pid' or 'process'")
+            raise ValueError(
+                f"{shown(kind)} is no tree: use 'user', 'pid' or 'process'"
+            )
         return _trees.of_namespaces(self.namespaces(kind))
 
     def diff(self, older: Inventory) -> InventoryDiff:
@@ -122,6 +126,9 @@ class Inventory:
         ids that are never given twice (Linux 6.18). A process is told from another that
         got its id by when it began.
         """
+        if not isinstance(older, Inventory):
+            kind = type(older).__name__
+            raise TypeError(f"an Inventory is compared with another, not {kind}")
         return _changes.between(
             older._namespaces, self._namespaces, older._processes, self._processes
         )

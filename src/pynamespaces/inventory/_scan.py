@@ -66,6 +66,8 @@ def scan(
         ValueError: A type is none of the eight.
     """
     wanted = _wanted(types)
+    if progress is not None and not callable(progress):
+        raise TypeError(f"progress is a function, not {type(progress).__name__}")
     known = engines.Known()
     wish = census.Wish(wanted, threads, descriptors, mounts, arguments)
     drafts = _Drafts(known, wanted)

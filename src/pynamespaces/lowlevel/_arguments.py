@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Protocol, TypeAlias
 
 from .._refusals import from_errno
-from .._types import NamespaceType
+from .._types import NamespaceType, shown
 
 INT_MAX = 2**31 - 1
 
@@ -28,10 +28,11 @@ def in_range(name: str, value: int, low: int, high: int) -> int:
 
         ValueError: It is outside *low* to *high*.
     """
-    if type(value) is bool or not isinstance(value, int):
+    # What only says that it is an int, by __class__, is none for the shim either.
+    if type(value) is bool or not issubclass(type(value), int):
         raise TypeError(f"{name} must be an int, not {type(value).__name__}")
     if not low <= value <= high:
-        raise ValueError(f"{name} {value} is out of range: {low} to {high}")
+        raise ValueError(f"{name} {shown(value)} is out of range: {low} to {high}")
     return value
 
 
@@ -45,10 +46,10 @@ def descriptor(fd: Descriptor) -> int:
     if isinstance(fd, int):
         return in_range("fd", fd, 0, INT_MAX)
     fileno = getattr(fd, "fileno", None)
-    if fileno is None:
+    if not callable(fileno) or isinstance(fd, type):
         kind = type(fd).__name__
         raise TypeError(f"a descriptor is an int or has fileno(), unlike {kind}")
-    return in_range("fd", fileno(), 0, INT_MAX)
+    return in_range("fd", fd.fileno(), 0, INT_MAX)
 
 
 def check(

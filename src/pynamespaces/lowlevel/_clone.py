@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 
+from .._forking import require_forkable
 from .._lib import lib, new_ints, read_int
 from .._types import CloneFlag, types_of
 from ._arguments import INT_MAX, Descriptor, check, descriptor, in_range
@@ -64,11 +65,16 @@ def clone3(
             left.
 
         ValueError: A flag that would share memory or descriptors with the child.
+
+        RuntimeError: There are subinterpreters, which no copy would have.
     """
     in_range("flags", flags, 0, 2**64 - 1)
     in_range("exit_signal", exit_signal, 0, 64)
     if refused := CloneFlag(flags) & _REFUSED:
         raise ValueError(f"a child that goes on in Python cannot have {refused!r}")
+    if not isinstance(set_tid, Sequence):
+        kind = type(set_tid).__name__
+        raise TypeError(f"set_tid is a sequence of process ids, not {kind}")
     for tid in set_tid:
         in_range("set_tid", tid, 1, INT_MAX)
     if cgroup is None and flags & CloneFlag.CLONE_INTO_CGROUP:
@@ -78,6 +84,7 @@ def clone3(
         flags |= CloneFlag.CLONE_INTO_CGROUP
         directory = descriptor(cgroup)
 
+    require_forkable()
     types = types_of(flags)
     sys.audit("pynamespaces.clone3", types)
     pidfd = new_ints("int", [-1])

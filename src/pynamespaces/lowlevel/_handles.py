@@ -39,6 +39,8 @@ def open_by_handle_at(handle: bytes) -> int:
 
         ValueError: *handle* is no handle of a namespace.
     """
+    if not isinstance(handle, bytes):
+        raise TypeError(f"a handle is bytes, not {type(handle).__name__}")
     if not _LEAST <= len(handle) <= _ROOM:
         raise ValueError(f"a handle of {len(handle)} bytes is none of a namespace")
     result = lib.pyns_open_by_handle(handle, len(handle))

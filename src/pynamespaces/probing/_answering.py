@@ -76,14 +76,9 @@ def _tried(situation: Situation, task: Task, end: float) -> Outcome:
     if time.monotonic() > end:
         return _unanswered("it was not tried, since other tries took too long")
     try:
-        pid, reader = _child(situation, task)
+        text, status = _hear(situation, task, deadline)
     except OSError as error:
         return outcome_of(from_errno(error.errno or errno.EIO, "fork"))
-    try:
-        text = _read_line(reader, deadline)
-    finally:
-        os.close(reader)
-    status = _end(pid)
     if text:
         return Outcome(*json.loads(text))
     if status is None or time.monotonic() > deadline:
@@ -91,6 +86,19 @@ def _tried(situation: Situation, task: Task, end: float) -> Outcome:
     if os.WIFSIGNALED(status):
         return _killed(os.WTERMSIG(status))
     return _unanswered("who tried it ended without an answer")
+
+
+def _hear(
+    situation: Situation, task: Task, deadline: float
+) -> tuple[bytes, int | None]:
+    """Return what a child says that tries it, and its status when it was ended."""
+    pid, reader = _child(situation, task)
+    try:
+        text = _read_line(reader, deadline)
+    finally:
+        os.close(reader)
+        status = _end(pid)
+    return text, status
 
 
 def _child(situation: Situation, task: Task) -> tuple[int, int]:

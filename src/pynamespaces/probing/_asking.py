@@ -13,6 +13,7 @@ from typing import Final
 
 from .. import _core, _proc, lowlevel
 from .._core import interpreters, reach
+from .._forking import can_fork
 from .._lib import lib
 from .._namespace import Namespace
 from .._types import NamespaceType
@@ -49,7 +50,7 @@ def outcomes_of(tasks: Sequence[Task]) -> list[Outcome]:
     _refuse_to_set_clocks()
     pending = _pending()
     dumpable = lib.pyns_prctl(_PR_GET_DUMPABLE, 0) == 1
-    if pending is None and _copying.is_alone():
+    if pending is None and can_fork() and _copying.is_alone():
         situation = Situation(dumpable, pending, None)
         return _by_fork(situation, tasks)
     situation = Situation(dumpable, pending, _capabilities())

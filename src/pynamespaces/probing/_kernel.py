@@ -49,7 +49,10 @@ def cgroup(subject: Subject) -> None:
 
 def _own_cgroup() -> int:
     """Open the directory of this process's cgroup."""
-    lines = (_proc.cgroup(os.getpid()) or b"").splitlines()
+    text = _proc.cgroup("self")
+    if text is None:
+        raise from_errno(errno.ENOENT, "open", (), "/proc/self/cgroup")
+    lines = text.splitlines()
     places = [os.fsdecode(line[3:]) for line in lines if line.startswith(b"0::")]
     for mount in mountinfo.parse(_proc.mountinfo() or b""):
         for place in places if mount.type == "cgroup2" else ():

@@ -11,10 +11,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, AnyStr, Final, Protocol, TypeAlias, cast
 
 from .._core import plan, spawn
+from .._lib import lib
 from ..lowlevel._arguments import INT_MAX
 
 if TYPE_CHECKING:
@@ -43,6 +45,19 @@ class Hooked(subprocess.Popen[AnyStr]):
     """Closes what is needed only to start it."""
 
     _child: spawn.Child | None = None
+    _lock: tuple[int, threading.Lock]
+
+    @property
+    def _waitpid_lock(self) -> threading.Lock:
+        """What is held to wait; another in a fork, where who held it is gone."""
+        owner, lock = self._lock
+        if owner != lib.pyns_process():
+            lock = self._waitpid_lock = threading.Lock()
+        return lock
+
+    @_waitpid_lock.setter
+    def _waitpid_lock(self, lock: threading.Lock) -> None:
+        self._lock = lib.pyns_process(), lock
 
     def _execute_child(
         self,

@@ -185,9 +185,11 @@ class Popen(Hooked[AnyStr]):
         """
         if self._child is not None:
             return self._child.pidfd
-        if self._lent is None:
-            self._lent = _Lent(self.pid)
-        return self._lent.fd
+        lent = self._lent
+        if lent is None:
+            # Of threads that ask at once, all get the same: the other is closed.
+            lent = cast("_Lent", vars(self).setdefault("_lent", _Lent(self.pid)))
+        return lent.fd
 
     @property
     def namespaces(self) -> NamespaceSet:

@@ -137,10 +137,12 @@ def _finished(
 
 
 def _end(process: Popen[bytes]) -> None:
-    """End what a handler that raised has left running."""
+    """End what is still running when something was raised; keep nothing open of it."""
     if getattr(process, "_child_created", False) and process.poll() is None:
         process.kill()
         process.wait()
+    if process._child is not None:
+        process._child.abandon()
 
 
 @overload

@@ -8,6 +8,7 @@ import weakref
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
+from .._lib import lib
 from ._notify import Notifier
 
 if TYPE_CHECKING:
@@ -65,6 +66,8 @@ class NotifySource:
 
         Raises:
             BaseException: What has ended the thread that answers, and the program.
+
+            RuntimeError: This process was forked from the one that began.
         """
         return self._answerer.read(timeout)
 
@@ -83,7 +86,7 @@ class _Answerer:
     def __init__(
         self, command: Args, clone3: Clone3, options: dict[str, object] | None
     ) -> None:
-        self._owner = os.getpid()
+        self._owner = lib.pyns_process()
         self._events: deque[TraceEvent] = deque()
         self._changed = threading.Condition()
         self._is_over = self._is_to_end = False
@@ -130,19 +133,27 @@ class _Answerer:
 
     def is_empty(self) -> bool:
         """Return whether nothing more will come."""
+        self._refuse_in_fork()
         with self._changed:
             return self._is_over and not self._events and self._failure is None
+
+    def _refuse_in_fork(self) -> None:
+        # There is no thread that answers, and who held the lock may be gone.
+        if lib.pyns_process() != self._owner:
+            raise RuntimeError("a fork cannot go on with a trace")
 
     def _has_news(self) -> bool:
         return self._is_over or bool(self._events)
 
     def wait(self, timeout: float | None) -> None:
         """Wait for events, and leave them."""
+        self._refuse_in_fork()
         with self._changed:
             self._changed.wait_for(self._has_news, timeout)
 
     def read(self, timeout: float | None) -> list[TraceEvent]:
         """Wait for events, and take them."""
+        self._refuse_in_fork()
         with self._changed:
             self._changed.wait_for(self._has_news, timeout)
             events = list(self._events)
@@ -154,7 +165,7 @@ class _Answerer:
 
     def end(self) -> None:
         """End the program and the thread."""
-        if os.getpid() == self._owner and self._thread.is_alive():
+        if lib.pyns_process() == self._owner and self._thread.is_alive():
             self._is_to_end = True
             os.eventfd_write(self._bell, 1)
             if threading.current_thread() is not self._thread:

@@ -45,7 +45,8 @@ def find_numbers(points: Iterable[Point]) -> dict[Point, int]:
         # The two of a call are neighbours; and each that is closed takes the kernel
         # tens of milliseconds.
         may_count |= _try_numbers(range(first, first + _AT_ONCE, 2))
-        near = {n + step for n in _found.values() for step in (-1, 1)}
+        # Copied, since another thread may be finding some.
+        near = {n + step for n in _found.copy().values() for step in (-1, 1)}
         _try_numbers(near.difference(_found.values()) if _is_half_found() else ())
     if not may_count:
         check(-errno.EACCES, "perf_event_open")
@@ -58,7 +59,8 @@ def find_numbers(points: Iterable[Point]) -> dict[Point, int]:
 
 
 def _is_half_found() -> bool:
-    return any(Point(p.syscall, not p.is_exit) not in _found for p in _found)
+    found = _found.copy()
+    return any(Point(p.syscall, not p.is_exit) not in found for p in found)
 
 
 def _try_numbers(numbers: Iterable[int]) -> bool:

@@ -8,15 +8,18 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Iterator, Sequence
 from types import TracebackType
-from typing import Protocol, Self, final
+from typing import Final, Protocol, Self, final
 
 from .. import lowlevel
 from .._lib import lib, new_held, read_int, write_int
-from .._types import override
+from .._types import override, shown
 from ..process import Popen
 from ._answerer import NotifySource
 from ._filtering import Wish
 from .events import TraceEvent
+
+_LONGEST: Final = 2**31
+"""Of what may be waited for, in seconds."""
 
 
 class Source(Protocol):
@@ -123,6 +126,21 @@ class Target:
             self._process.wait()
 
 
+def _check(timeout: float | None) -> None:
+    """Refuse what would end at no time, or is none."""
+    if timeout is None:
+        return
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float):
+        kind = type(timeout).__name__
+        raise TypeError(f"timeout is a number of seconds, not {kind}")
+    # As a float, an int may be more than there can be.
+    if not abs(timeout) < _LONGEST:
+        raise ValueError(
+            f"timeout {shown(timeout)} is no number of seconds below {_LONGEST}; "
+            "None waits as long as it takes"
+        )
+
+
 @final
 class Trace:
     """
@@ -177,10 +195,11 @@ class Trace:
                 the end, there are none.
 
         Raises:
-            ValueError: It is closed.
+            ValueError: It is closed; or *timeout* is no number.
         """
         if self._is_closed:
             raise ValueError("the trace is closed")
+        _check(timeout)
         until = None if timeout is None else time.monotonic() + timeout
         while not self.ended:
             self._fill()

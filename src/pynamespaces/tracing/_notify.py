@@ -9,13 +9,14 @@ supervisor is one thread, whichever calls `Notifier.take`.
 from __future__ import annotations
 
 import errno
-import os
 import select
 import time
 from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Self
 
+from .._lib import lib
+from .._refusals import from_errno
 from ._calls import Call
 from ._listener import Listener
 from ._looking import Lookout
@@ -67,7 +68,7 @@ class Notifier:
     ) -> None:
         self.returncode: int | None = None
         self.ended = False
-        self._owner = os.getpid()
+        self._owner = lib.pyns_process()
         self._deny, self._watch = frozenset(deny), watch
         self._held: dict[int, Call] = {}
         self._calls: deque[Call] = deque()
@@ -93,7 +94,12 @@ class Notifier:
 
         Args:
             timeout: Seconds after which that is nothing.
+
+        Raises:
+            RuntimeError: This process was forked from the one that started the program.
         """
+        if lib.pyns_process() != self._owner:
+            raise RuntimeError("a fork cannot go on with the supervision of a program")
         until = None if timeout is None else time.monotonic() + timeout
         while not self.ended:
             ready = self._wait(until)
@@ -113,7 +119,7 @@ class Notifier:
     def close(self) -> None:
         """End the program if it still runs, and answer no more. Twice is allowed."""
         self.ended = True
-        if os.getpid() != self._owner:
+        if lib.pyns_process() != self._owner:
             self._process.end_listening()
             return
         self._process.end()
@@ -134,7 +140,10 @@ class Notifier:
             times.append(until)
         # poll(2) counts in milliseconds, and should not come early.
         wait = None if not times else max(0.0, min(times) - now) * 1000
-        return dict(self._poll.poll(wait))
+        try:
+            return dict(self._poll.poll(wait))
+        except OSError as error:
+            raise from_errno(error.errno or errno.EIO, "poll") from None
 
     def _unsettled(self) -> list[Call]:
         return [call for call in self._calls if not call.is_settled]

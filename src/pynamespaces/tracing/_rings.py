@@ -63,7 +63,7 @@ class Rings:
         tasks: Sequence[int] = (-1,),
     ) -> None:
         self._manner = manner
-        self._owner = os.getpid()
+        self._owner = lib.pyns_process()
         self._rings: list[Ring] = []
         self.events: list[Event] = []
         self._poll = select.poll()
@@ -180,7 +180,7 @@ class Rings:
         Raises:
             RuntimeError: This process was forked from the one that opened them.
         """
-        if os.getpid() != self._owner:
+        if lib.pyns_process() != self._owner:
             raise RuntimeError("a fork cannot go on with a trace")
         while self._at < len(self._rings):
             ring = self._rings[self._at]

@@ -8,8 +8,9 @@ from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from typing import Final, Literal, NamedTuple, TypeAlias, get_args
 
-from .._types import TypeLike
+from .._types import TypeLike, shown
 from ..errors import NamespacePermissionError
+from ..lowlevel._arguments import in_range
 from ._filtering import Wish
 from ._live import Notified, Source, Target, Trace
 from ._perf import PerfSource, own_threads
@@ -115,9 +116,13 @@ def _check(
     interval: float,
     buffer: int,
 ) -> None:
+    if isinstance(interval, bool) or not isinstance(interval, int | float):
+        kind = type(interval).__name__
+        raise TypeError(f"interval is a number of seconds, not {kind}")
+    in_range("buffer", buffer, 1, _LARGEST_BUFFER)
     if backend not in get_args(Backend):
         names = ", ".join(map(repr, get_args(Backend)))
-        raise ValueError(f"{backend!r} is no backend: they are {names}")
+        raise ValueError(f"{shown(backend)} is no backend: they are {names}")
     if pid is not None and command is not None:
         raise ValueError("give a pid or a command, not both")
     if isinstance(command, str | bytes) or (command is not None and not command):
@@ -128,7 +133,8 @@ def _check(
         raise ValueError("'perf-own' watches the calls of a pid or of a command")
     if not 0 < interval <= _LONGEST_INTERVAL:
         raise ValueError(
-            f"interval {interval} is not above 0 and at most {_LONGEST_INTERVAL} s"
+            f"interval {shown(interval)} is not above 0 and at most "
+            f"{_LONGEST_INTERVAL} s"
         )
     smallest = max(_SMALLEST_BUFFER, os.sysconf("SC_PAGESIZE"))
     if buffer & (buffer - 1) or not smallest <= buffer <= _LARGEST_BUFFER:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, ParamSpec, Protocol, TypeVar, cast
 from .. import _core
 from .._core import settle
 from .._core.threads import wait_until_gone
+from .._lib import lib
 from .._members import kept
 from .._namespace import Namespace
 from .._set import NamespaceSet
@@ -163,12 +164,22 @@ class ThreadPoolExecutor(futures.ThreadPoolExecutor):
         given = (place, initializer, initargs)
         start(max_workers, thread_name_prefix, initializer=_move_in, initargs=given)
         self._place = place
+        self._owner = lib.pyns_process()
 
     @override
     def submit(
         self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs
     ) -> futures.Future[R]:
-        """Have *fn* called inside, as ``Executor.submit``."""
+        """
+        Have *fn* called inside, as ``Executor.submit``.
+
+        Raises:
+            RuntimeError: The pool is shut down, or another process's.
+        """
+        if self._owner != lib.pyns_process():
+            raise RuntimeError(
+                "a fork has none of the threads of a pool: make one in the child"
+            )
         try:
             return super().submit(_run, fn, *args, **kwargs)
         except BrokenThreadPool as error:
@@ -200,6 +211,9 @@ class ThreadPoolExecutor(futures.ThreadPoolExecutor):
         cancel_futures: bool = False,
     ) -> None:
         """As ``Executor.shutdown``; if it waits, no thread is left in there."""
+        if self._owner != lib.pyns_process():
+            self._place.close()  # All that a fork has of it.
+            return
         super().shutdown(wait, cancel_futures=cancel_futures)
         if wait:
             for thread in self._threads:
