@@ -96,6 +96,20 @@ OVERRUNS = (OVERRUN.format(more=-4, offset=0), OVERRUN.format(more=4, offset=1))
 """Two programs that give the shim too little room, and an odd address: each must be
 found, or the checker does not check."""
 
+FIRE = (
+    *("test_faults*.py", "test_hostile_*.py", "test_killed*.py", "test_old_*.py"),
+    *("test_threads_*.py", "test_forked_*.py"),
+)
+LONG = {
+    "PYNAMESPACES_KILLS": "1000",
+    "PYNAMESPACES_EXAMPLES": "30",
+    "PYNAMESPACES_TURNS": "5000",
+    "PYNAMESPACES_MIXED_ROUNDS": "200",
+    "PYNAMESPACES_CUT_SHORT_ROUNDS": "200",
+    "PYNAMESPACES_MACHINES": "all",
+}
+"""What makes a suite of a minute one of an hour."""
+
 MEMCHECK = ("valgrind", "--quiet", f"--error-exitcode={FOUND}", "--num-callers=20")
 
 _wheels: list[Path] = []
@@ -361,6 +375,47 @@ def valgrind(session: nox.Session) -> None:
         external=True,
     )
     session.run(*command, "tests/memchecked.py", env=environment, external=True)
+
+
+def _prefix() -> tuple[str, ...]:
+    """Return the command for mounts of one's own, where there is power to have them."""
+    return ON_OWN_MOUNTS if os.geteuid() == 0 else ()
+
+
+@nox.session(python=OWN)
+def faults(session: nox.Session) -> None:
+    """Have each system call of each operation fail; write the table of the docs."""
+    session.install(str(_wheel(session)), *_group("tests"))
+    tried = Path(session.create_tmp(), "tried.jsonl")
+    with tried.open("w") as file:
+        command = (*_prefix(), "python", "tests/faulting.py", *session.posargs)
+        session.run(*command, stdout=file, external=True)
+    if not session.posargs:
+        session.run("python", "tests/faults_table.py", str(tried))
+
+
+@nox.session(python=OWN)
+def soak(session: nox.Session) -> None:
+    """Do everything at once for a minute, or --seconds 3600; nothing may grow."""
+    session.install(str(_wheel(session)), *_group("tests"))
+    session.run("python", "tests/soak.py", *(session.posargs or ("--seconds", "60")))
+
+
+@nox.session(python=OWN)
+def fire(session: nox.Session) -> None:
+    """Test for long: kills, hostile input, old machines, threads at once."""
+    session.install(f"{_wheel(session)}[cli]", *_group("tests"))
+    files = [str(file) for kind in FIRE for file in sorted(Path("tests").glob(kind))]
+    tier = "root" if os.geteuid() == 0 else "plain"
+    command = (*_prefix(), "pytest", "--timeout=3600", *(session.posargs or files))
+    session.run(*command, env=LONG | _tier_environment(tier), external=True)
+
+
+@nox.session(python=OWN)
+def old(session: nox.Session) -> None:
+    """Run a command on a machine that looks old or strict: ``-- 5.10 pytest ...``."""
+    session.install(f"{_wheel(session)}[cli]", *_group("tests"))
+    session.run(*_prefix(), "python", "tests/under.py", *session.posargs, external=True)
 
 
 @nox.session(python=OWN)

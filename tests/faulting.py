@@ -39,6 +39,10 @@ MOST: Final = 3
 """Of how many calls of a kind each is made to fail: the first, and some others."""
 
 
+SLOW: Final = {"support": 6}
+"""Of a few, one in so many."""
+
+
 class Tried(NamedTuple):
     """One case: what failed, and what came of it."""
 
@@ -103,25 +107,27 @@ def _judged(run: Run, fault: Fault | None) -> Outcome:
     return answer._replace(wrong=(*answer.wrong, *wrong))
 
 
-def try_faults(
-    name: str, choose: Callable[[list[Fault]], list[Fault]]
-) -> Iterator[Tried]:
+Choice = Callable[[str, list[Fault]], list[Fault]]
+
+
+def try_faults(name: str, choose: Choice) -> Iterator[Tried]:
     """Do an operation, once for each fault that is chosen; the first one is without."""
     counted = _run(name, None)
     good = _judged(counted, None)
     yield Tried(Fault("", 0, 0), good)
     if good.wrong or good.kind != "worked":
         return
-    for fault in choose(faults_of(counted.calls, MOST)):
+    for fault in choose(name, faults_of(counted.calls, MOST)):
         if (name, fault.call, errno.errorcode[fault.errno]) not in EXPLAINED:
             yield Tried(fault, _judged(_run(name, fault), fault))
 
 
-def few(faults: list[Fault]) -> list[Fault]:
+def few(name: str, faults: list[Fault]) -> list[Fault]:
     """Choose the first call of each kind, and one errno, another one in each."""
     groups = groupby(faults, key=lambda fault: fault.call)
     firsts = [[f for f in group if f.place == 0] for _, group in groups]
-    return [ways[place % len(ways)] for place, ways in enumerate(firsts)]
+    chosen = [ways[place % len(ways)] for place, ways in enumerate(firsts)]
+    return chosen[:: SLOW.get(name, 1)]
 
 
 def main(words: list[str]) -> None:
@@ -132,9 +138,9 @@ def main(words: list[str]) -> None:
     parser.add_argument("--only", metavar="CALL:ERRNO", help="this one")
     given = parser.parse_args(words)
 
-    def choose(faults: list[Fault]) -> list[Fault]:
+    def choose(name: str, faults: list[Fault]) -> list[Fault]:
         if given.few:
-            return few(faults)
+            return few(name, faults)
         call, _, number = (given.only or "").partition(":")
         return [
             fault

@@ -1,8 +1,8 @@
 """
-The table of faults in the documentation, out of what was tried.
+The table of faults in the documentation, out of what ``faulting.py`` has printed.
 
-``python tests/faulting.py | python tests/faults_table.py`` writes it, and says how much
-was tried; it fails where something was lost.
+``python tests/faults_table.py FILE`` writes it and says how much was tried. It fails
+where something was lost.
 """
 
 import json
@@ -67,7 +67,7 @@ def summary(rows: dict[str, Row]) -> str:
 
 def main() -> None:
     """Write the table."""
-    rows = read(sys.stdin.read().splitlines())
+    rows = read(Path(sys.argv[1]).read_text().splitlines())
     text = PAGE.read_text()
     head, _, rest = text.partition(_BEGIN)
     _, _, tail = rest.partition(_END)

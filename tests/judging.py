@@ -4,12 +4,10 @@ import gc
 import os
 import re
 import signal
-import subprocess
 import time
 import traceback
 from collections.abc import Mapping
 from contextlib import suppress
-from functools import cache
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -78,18 +76,15 @@ def is_standard(target: Target, name: str) -> bool:
     return name in STANDARD.get(target.name, ())
 
 
-@cache
-def leaked_by_subprocess() -> frozenset[str]:
-    """Return what an old ``subprocess`` leaves its pipes open by: Python 3.11.2's."""
-    before = set(os.listdir("/proc/self/fd"))
-    with suppress(ValueError):
-        subprocess.Popen(["true"], stdin=subprocess.PIPE, group=-5)
-    left = [fd for fd in os.listdir("/proc/self/fd") if fd not in before]
-    for fd in left:
-        with suppress(OSError):  # The directory's own.
-            os.close(int(fd))
-    is_leaking = len(left) > 1
-    return frozenset(("user", "group", "extra_groups") if is_leaking else ())
+def _let_go_of_pipes(before: Mapping[str, object]) -> None:
+    """Close pipes that ``subprocess`` leaves open when it refuses what it judges."""
+    known = before["descriptors"]
+    assert isinstance(known, dict)
+    gc.collect()
+    for name in os.listdir("/proc/self/fd"):
+        with suppress(FileNotFoundError):  # The directory's own.
+            if name not in known and "pipe:" in os.readlink(f"/proc/self/fd/{name}"):
+                os.close(int(name))
 
 
 def complaint(target: Target, error: BaseException) -> str | None:
@@ -187,6 +182,8 @@ def tried(target: Target, world: World, given: Mapping[str, object]) -> str | No
         return in_child(lambda: _tried_alone(target, world, given))
     before = state()
     said, is_done = _outcome(target, world, given)
+    if target.name in OPTIONS and any(is_standard(target, name) for name in given):
+        _let_go_of_pipes(before)
     return said or _changes(before, is_done=is_done)
 
 

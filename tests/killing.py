@@ -91,7 +91,7 @@ def load_for(act: Act) -> None:
     known = set(sys.modules)
     for name in in_child(loaded):
         import_module(name)
-    _reap_all()
+    reap_all()
 
 
 def calls_of(act: Act) -> int:
@@ -132,7 +132,7 @@ def kill_after(act: Act, seconds: float, *, is_repeated: bool) -> None:
     os.close(reader)
     select.select([], [], [], seconds)
     os.kill(pid, signal.SIGKILL)
-    assert _reap_all()[pid] == -signal.SIGKILL, "the worker has failed"
+    assert reap_all()[pid] == -signal.SIGKILL, "the worker has failed"
 
 
 def duration_of(act: Act) -> float:
@@ -153,7 +153,7 @@ def do_again(act: Act) -> None:
         act()
 
     in_child(once)
-    _reap_all()
+    reap_all()
 
 
 def spread(total: int, count: int, chance: random.Random) -> list[int]:
@@ -251,7 +251,7 @@ def _reap(ended: dict[int, int]) -> bool:
     return True
 
 
-def _reap_all() -> dict[int, int]:
+def reap_all() -> dict[int, int]:
     """Wait until all descendants have ended; return how."""
     ended, deadline = dict[int, int](), time.monotonic() + LIMIT
     while _reap(ended):
