@@ -11,6 +11,7 @@ import hypothesis
 import pytest
 import working
 from holding import Holder, holder
+from killing import reap_all
 from leavings import changes, settled, state
 from provoking import libc
 from support import TIER, missing
@@ -83,6 +84,14 @@ def nothing_left_behind(_tier: None) -> Iterator[None]:
     yield
     changed = changes(before, settled(state, before))
     assert not changed, "\n".join(changed)
+
+
+@pytest.fixture
+def orphans(nothing_left_behind: None) -> Iterator[None]:
+    """What a test's children leave may come to this process: if it is the init here."""
+    yield
+    if os.getpid() == 1:
+        reap_all()
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,9 @@ from pynamespaces import Namespace
 
 # Which enter themselves in the table of operations.
 _PARTS = ("entering", "making", "looking", "starting", "tracing", "lowlevel")
-_IMPORTED_BY_OTHERS = ("encodings.idna", "getpass", "multiprocessing", "asyncio")
+_IMPORTED_BY_OTHERS = (
+    *("encodings.ascii", "encodings.idna", "getpass", "multiprocessing", "asyncio"),
+)
 _NOT_IMPORTED = (
     "pynamespaces.cli",
     "pynamespaces.pytest_plugin",

@@ -18,7 +18,7 @@ from targets import fresh, here
 
 from pynamespaces import Popen, TypeLike, run
 
-pytestmark = WITH_THREADS
+pytestmark = [WITH_THREADS, pytest.mark.usefixtures("orphans")]
 
 USES: dict[str, Callable[[Popen[bytes]], object]] = {
     "poll": Popen.poll,

@@ -6,6 +6,8 @@ import pytest
 from starting import POWER
 from support import run_python
 
+pytestmark = pytest.mark.usefixtures("orphans")
+
 START = """
 import sys
 try:
@@ -69,6 +71,7 @@ def test_thread_is_of_the_process() -> None:
     body = """
 import os, sys
 from pynamespaces import Namespace, NamespaceSet
+
 def where():
     return os.readlink("/proc/thread-self/ns/uts")
 """

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from soaking import LEAKS
 
+pytestmark = pytest.mark.usefixtures("orphans")
+
 SOAK = Path(__file__).with_name("soak.py")
 
 

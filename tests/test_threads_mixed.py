@@ -17,6 +17,8 @@ from support import identity, own, own_all, run_python
 import pynamespaces
 from pynamespaces import Namespace, NamespaceSet, NetNamespace, check_output, unshared
 
+pytestmark = pytest.mark.usefixtures("orphans")
+
 THREADS: Final = 20
 ROUNDS: Final = int(os.environ.get("PYNAMESPACES_MIXED_ROUNDS", "4"))
 
