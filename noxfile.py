@@ -33,6 +33,21 @@ REQUIRED = {w for w in os.environ.get("PYNAMESPACES_REQUIRE", "").split(",") if 
 ORDINARY_PYTHON = os.environ.get("PYNAMESPACES_ORDINARY_PYTHON", "")
 """Which Python tests_user and tests_userns are to have; by itself, the first found."""
 
+BRIEFLY = os.environ.get("PYNAMESPACES_BRIEFLY", "")
+"""A Python with which only what depends on how it works inside is to be tested."""
+
+INSIDE = (
+    *("test_call*.py", "test_context*.py", "test_entering*.py", "test_executor*.py"),
+    *(
+        "test_forked_*.py",
+        "test_hard_*.py",
+        "test_imports_*.py",
+        "test_interpreters.py",
+    ),
+    *("test_lowlevel_clone*.py", "test_package.py", "test_popen*.py", "test_set*.py"),
+    *("test_threads_*.py", "test_trace_limits.py", "test_way_back.py"),
+)
+
 nox.options.error_on_missing_interpreters = bool(
     REQUIRED & {f"python{version}" for version in SUPPORTED}
 )
@@ -110,6 +125,14 @@ LONG = {
 }
 """What makes a suite of a minute one of an hour."""
 
+CORE = (
+    *("test_creating_set_up.py", "test_entering.py", "test_lowlevel_nsfs.py"),
+    *("test_popen_guard.py", "test_popen_init.py", "test_popen_join.py"),
+    *("test_scan.py", "test_scan_mounts.py", "test_scan_unnamed.py"),
+    *("test_set_entering.py", "test_sockets.py", "test_uts_names.py"),
+)
+"""The tests that have most of the C files run, for a minute."""
+
 MEMCHECK = ("valgrind", "--quiet", f"--error-exitcode={FOUND}", "--num-callers=20")
 
 _wheels: list[Path] = []
@@ -176,18 +199,24 @@ def _run_here(session: nox.Session, prefix: tuple[str, ...]) -> None:
     """Run the suite in the session's environment, through a command."""
     session.install(f"{_wheel(session)}[cli]", *_group("tests"))
     tier = "root" if os.geteuid() == 0 else "plain"
-    _run_parts(session, (*prefix, "pytest"), _tier_environment(tier))
+    kinds = INSIDE if session.python == BRIEFLY else ("test_*.py",)
+    _run_parts(session, (*prefix, "pytest"), _tier_environment(tier), kinds)
+
+
+def _files(kinds: tuple[str, ...], left_out: str = "-") -> list[str]:
+    found = {file for kind in kinds for file in Path("tests").glob(kind)}
+    return sorted(str(file) for file in found if not file.match(left_out))
 
 
 def _run_parts(
     session: nox.Session,
     command: tuple[str, ...],
     environment: dict[str, str],
-    left_out: str = "",
+    kinds: tuple[str, ...] = ("test_*.py",),
+    left_out: str = "-",
 ) -> None:
     """Run the suite in several processes, one after the other, whatever fails."""
-    found = Path("tests").glob("test_*.py")
-    files = sorted(str(file) for file in found if not file.match(left_out or "-"))
+    files = _files(kinds, left_out)
     size = -(-len(files) // PARTS)
     parts = [files[first : first + size] for first in range(0, len(files), size)]
     failure = None
@@ -339,6 +368,16 @@ def _reports(session: nox.Session) -> Iterator[Path]:
 @nox.session(python=OWN)
 def sanitize(session: nox.Session) -> None:
     """Test under AddressSanitizer and UBSan as who you are; or only the files named."""
+    _sanitize(session, ("test_*.py",))
+
+
+@nox.session(python=OWN)
+def sanitize_core(session: nox.Session) -> None:
+    """The same with the tests that have most of the C files run."""
+    _sanitize(session, CORE)
+
+
+def _sanitize(session: nox.Session, kinds: tuple[str, ...]) -> None:
     _build_for_checks(session, SANITIZED)
     find = ["cc", "-print-file-name=libasan.so"]
     library = subprocess.run(find, capture_output=True, text=True, check=True).stdout
@@ -357,8 +396,8 @@ def sanitize(session: nox.Session) -> None:
         # Nor could a child go on without the memory that AddressSanitizer has.
         unfit = "tests/test_popen_hostile.py::test_memory_is_let_go_of"
         chosen = ("-p", "no:cacheprovider", "--timeout=600", "--deselect", unfit)
-        command = ("pytest", *chosen)
-        _run_parts(session, command, environment, left_out="test_inventory_html*.py")
+        command = (*_prefix(), "pytest", *chosen)
+        _run_parts(session, command, environment, kinds, "test_inventory_html*.py")
 
 
 # Python 3.11 itself looks at digits that a 0 does not have, which spreads.
@@ -405,9 +444,13 @@ def soak(session: nox.Session) -> None:
 def fire(session: nox.Session) -> None:
     """Test for long: kills, hostile input, old machines, threads at once."""
     session.install(f"{_wheel(session)}[cli]", *_group("tests"))
-    files = [str(file) for kind in FIRE for file in sorted(Path("tests").glob(kind))]
     tier = "root" if os.geteuid() == 0 else "plain"
-    command = (*_prefix(), "pytest", "--timeout=3600", *(session.posargs or files))
+    command = (
+        *_prefix(),
+        "pytest",
+        "--timeout=3600",
+        *(session.posargs or _files(FIRE)),
+    )
     session.run(*command, env=LONG | _tier_environment(tier), external=True)
 
 
