@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -175,3 +176,21 @@ def test_thread_without_proc() -> None:
 
     with _threads_of_another() as tid:
         in_child(inside)
+
+
+def test_many_descriptors() -> None:
+    """How many descriptors are open already does not matter."""
+
+    def look() -> bool:
+        become_old("5.10")
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+        opened = [os.dup(0) for _ in range(1100)]
+        try:
+            with closing(Namespace.from_pid(os.getppid(), "uts")) as found:
+                return identity(found.fileno()) == own("uts")
+        finally:
+            for fd in opened:
+                os.close(fd)
+
+    assert in_child(look)

@@ -77,7 +77,9 @@ class Place:
     def is_half_made(self) -> bool:
         """Return whether it is a file on which a namespace is to be, and is not yet."""
         facts = self.facts()
-        return facts.st_mode == _HALF_MADE and looks_made(facts)
+        # By another name, or of another user's, it is none that a pin has left.
+        is_own = facts.st_nlink == 1 and facts.st_uid == os.geteuid()
+        return facts.st_mode == _HALF_MADE and looks_made(facts) and is_own
 
     def is_pin(self) -> bool:
         """Return whether a namespace is mounted on the name itself."""

@@ -2,7 +2,6 @@
 
 import errno
 import os
-import select
 from collections.abc import Callable
 from typing import TypeAlias
 
@@ -196,7 +195,7 @@ def _require_alive(pidfd: int, type: NamespaceType) -> None:
     if result != -errno.EPERM:  # That is: alive, and another user's.
         check(result, "pidfd_send_signal", fd=pidfd)
     # A zombie takes signals, and still has links of two types.
-    if select.select([pidfd], [], [], 0)[0]:
+    if lib.pyns_pidfd_has_ended(pidfd) == 1:
         raise from_errno(errno.ESRCH, "open", (type,))
 
 

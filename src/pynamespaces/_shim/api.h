@@ -309,6 +309,7 @@ int pyns_depth(void);
 int pyns_setns(int fd, int nstype);
 int pyns_unshare(unsigned int flags);
 int pyns_pidfd_open(int pid, unsigned int flags);
+int pyns_pidfd_has_ended(int pidfd);
 int pyns_pidfd_send_signal(int pidfd, int signal, unsigned int flags);
 int pyns_pidfd_getfd(int pidfd, int targetfd, unsigned int flags);
 int pyns_kcmp(int pid1, int pid2, int type);

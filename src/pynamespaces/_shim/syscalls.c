@@ -5,6 +5,7 @@
 #include <linux/capability.h>
 #endif
 #include <net/if.h>
+#include <poll.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -25,6 +26,12 @@ int pyns_unshare(unsigned int flags) {
 
 int pyns_pidfd_open(int pid, unsigned int flags) {
     return PYNS_RESULT(syscall(SYS_pidfd_open, pid, flags));
+}
+
+/* Whether its process has: a zombie still takes signals. */
+int pyns_pidfd_has_ended(int pidfd) {
+    struct pollfd end = {.fd = pidfd, .events = POLLIN};
+    return PYNS_RESULT(poll(&end, 1, 0));
 }
 
 int pyns_pidfd_send_signal(int pidfd, int signal, unsigned int flags) {
