@@ -34,6 +34,8 @@ from pynamespaces._core import create, outcomes
 from pynamespaces._lib import lib
 
 _MS_RDONLY, _MS_REMOUNT, _MS_BIND = 0x1, 0x20, 0x1000
+# Those that /proc may have already cannot be taken from it by everybody.
+_MS_NONE_OF_IT = 0x2 | 0x4 | 0x8
 CAP_NET_ADMIN, CAP_SYS_TIME, CAP_SETFCAP = 12, 25, 31
 
 
@@ -53,7 +55,8 @@ def _make_undumpable() -> None:
 def _make_in_read_only_proc() -> None:
     own_user(lowlevel.CLONE_NEWNS)
     bind("/proc", "/proc")
-    mount("none", "/proc", flags=_MS_REMOUNT | _MS_BIND | _MS_RDONLY)
+    flags = _MS_REMOUNT | _MS_BIND | _MS_RDONLY | _MS_NONE_OF_IT
+    mount("none", "/proc", flags=flags)
     Namespace.new("user")
 
 

@@ -8,6 +8,7 @@ import warnings
 import weakref
 from collections.abc import Coroutine
 from contextlib import AbstractContextManager, closing
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -15,7 +16,7 @@ from calling import where
 from holding import Holder
 from looping import ran
 from starting import POWER, members
-from support import own
+from support import own, run_python
 
 from pynamespaces import (
     Namespace,
@@ -223,3 +224,24 @@ def test_loop_is_let_go_of() -> None:
         asyncio.run(main(current))
     gc.collect()
     assert [one() for one in kept] == [None, None]
+
+
+@pytest.mark.tier("root", "userns")
+def test_where_nothing_can_be_imported(tmp_path: Path) -> None:
+    """A thread enters, and comes back, though what would warn is out of its reach."""
+    code = """
+import asyncio, os, sys
+from pynamespaces import Namespace
+net = Namespace.new("net")
+home = os.stat("/proc/thread-self/ns/net").st_ino
+proc = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY)
+def here():
+    return os.stat("thread-self/ns/net", dir_fd=proc).st_ino
+assert "pynamespaces._core.awaiting" not in sys.modules
+os.chroot(sys.argv[1])
+with net:
+    assert here() == os.fstat(net.fileno()).st_ino
+assert here() == home
+"""
+    done = run_python(code, str(tmp_path), check=False)
+    assert done.returncode == 0, done.stderr

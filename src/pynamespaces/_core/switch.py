@@ -9,7 +9,7 @@ import errno
 import itertools
 import sys
 from types import TracebackType
-from typing import Final, Generic, Self, TypeVar
+from typing import Final, Generic, Self, TypeVar, cast
 
 from .. import _causes, _core
 from .._lib import Target, lib, new_ints, new_target_pointers
@@ -47,6 +47,36 @@ _OUT_OF_ORDER: Final = (
 )
 
 
+class _Unaware:
+    """In the place of what warns about event loops, where that cannot be imported."""
+
+    @staticmethod
+    def note(depth: int) -> None:
+        """Note nothing."""
+
+    @staticmethod
+    def has_awaited(depth: int) -> bool:
+        """Know of nothing."""
+        return depth < 0
+
+    @staticmethod
+    def warn(types: tuple[NamespaceType, ...], stacklevel: int = 0) -> None:
+        """Say nothing."""
+
+    @staticmethod
+    def hint() -> str:
+        """Hint at nothing."""
+        return ""
+
+
+def _awaiting() -> type[_Unaware]:
+    try:
+        return cast("type[_Unaware]", _core.awaiting)
+    except ImportError:
+        # As by a thread that is chrooted: it is no reason not to enter, nor to stay.
+        return _Unaware
+
+
 def _may_pass(result: int, types: tuple[NamespaceType, ...]) -> bool:
     """Return whether a refusal was only due to threads that are about to be gone."""
     return is_due_to_threads(-result, types) and wait_until_alone()
@@ -74,7 +104,7 @@ class Enterable:
             if result:
                 _try_again(self._target, self._types, result)
             if _EVENTS in _modules:
-                _core.awaiting.note(depth)
+                _awaiting().note(depth)
         except BaseException as error:
             # Also where a signal handler raised after the shim had succeeded. The
             # call is made here: a function of Python's could be interrupted at once.
@@ -97,8 +127,8 @@ class Enterable:
         if result:
             # After the fact: a hook that raises must not keep a thread from home.
             _audit("pynamespaces.setns", self._types)
-        if _EVENTS in _modules and _core.awaiting.has_awaited(_depth()) and result:
-            _core.awaiting.warn(self._types)
+        if _EVENTS in _modules and _awaiting().has_awaited(_depth()) and result:
+            _awaiting().warn(self._types)
 
 
 def _try_again(target: Target, types: tuple[NamespaceType, ...], result: int) -> None:
@@ -117,7 +147,7 @@ def _leave_again(result: int) -> int:
             # Also when a signal handler raises during the wait.
             result = lib.pyns_leave_finally()
     if result == -lib.PYNS_EORDER:
-        raise RuntimeError(_OUT_OF_ORDER + _core.awaiting.hint())
+        raise RuntimeError(_OUT_OF_ORDER + _awaiting().hint())
     if result < 0:
         raise failed_restore(result)
     return result
@@ -166,7 +196,7 @@ def enter_all(
         if result < 0:
             raise refusal(result, types)
         if _EVENTS in _modules:
-            _core.awaiting.note(depth)
+            _awaiting().note(depth)
     except BaseException as error:
         result = _undo(depth)
         if result < 0:
@@ -226,8 +256,8 @@ def leave(owner: int, types: tuple[NamespaceType, ...]) -> None:
         result = _leave_again(result)
     if result:
         _audit("pynamespaces.setns", types)
-    if _EVENTS in _modules and _core.awaiting.has_awaited(_depth()) and result:
-        _core.awaiting.warn(types, stacklevel=4)
+    if _EVENTS in _modules and _awaiting().has_awaited(_depth()) and result:
+        _awaiting().warn(types, stacklevel=4)
 
 
 class Entry(Generic[Given]):
@@ -296,7 +326,7 @@ def unshare_for_now(
         if loopback:
             check(lib.pyns_loopback_up(), "ioctl(SIOCSIFFLAGS)", (_T.NET,), "lo")
         if _EVENTS in _modules:
-            _core.awaiting.note(depth)
+            _awaiting().note(depth)
     except BaseException as error:
         result = _undo(depth)
         if result < 0:

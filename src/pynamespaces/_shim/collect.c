@@ -57,8 +57,14 @@ static int take_handle(int inbox, int *handle, int *pid) {
         return 0;
     struct cmsghdr *head = CMSG_FIRSTHDR(&message);
     for (; head; head = CMSG_NXTHDR(&message, head)) {
-        if (head->cmsg_type == SCM_RIGHTS)
-            memcpy(handle, CMSG_DATA(head), sizeof(*handle));
+        if (head->cmsg_type == SCM_RIGHTS) {
+            /* By its alignment there is room for two, of which none is ours to get. */
+            int sent[2] = {-1, -1};
+            size_t size = head->cmsg_len - CMSG_LEN(0);
+            memcpy(sent, CMSG_DATA(head), size < sizeof(sent) ? size : sizeof(sent));
+            *handle = sent[0];
+            pyns_close(sent[1]);
+        }
         struct ucred sender;
         if (head->cmsg_type == SCM_CREDENTIALS) {
             memcpy(&sender, CMSG_DATA(head), sizeof(sender));
