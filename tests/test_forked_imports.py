@@ -141,9 +141,12 @@ pids = []
 while any(thread.is_alive() for thread in threads) or not pids:
     if (pid := os.fork()) == 0:
         signal.alarm(20)
-        for name in names:
-            getattr(pynamespaces._core, name)
-        pynamespaces.NamespaceSet.current().close()
+        try:
+            for name in names:
+                getattr(pynamespaces._core, name)
+            pynamespaces.NamespaceSet.current().close()
+        except ImportError as error:
+            os._exit(3 if "was forked while" in str(error) else 4)
         os._exit(0)
     pids.append(pid)
 for thread in threads:
@@ -153,5 +156,6 @@ print({os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids})
 
 
 def test_many_imports_and_forks() -> None:
-    """Forks and first uses by many threads at the same time: no child hangs."""
-    assert run_python(AT_ONCE).stdout == "{0}\n"
+    """Forks and first uses by many threads at once: no child hangs, or it is told."""
+    # An import may begin between the wait and the fork: then it is an error.
+    assert run_python(AT_ONCE).stdout in ("{0}\n", "{0, 3}\n")
