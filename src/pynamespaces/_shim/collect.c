@@ -58,7 +58,7 @@ static int take_handle(int inbox, int *handle, int *pid) {
     struct cmsghdr *head = CMSG_FIRSTHDR(&message);
     for (; head; head = CMSG_NXTHDR(&message, head)) {
         if (head->cmsg_type == SCM_RIGHTS) {
-            /* By its alignment there is room for two, of which none is ours to get. */
+            /* By its alignment there is room for two; a second one is nobody's. */
             int sent[2] = {-1, -1};
             size_t size = head->cmsg_len - CMSG_LEN(0);
             memcpy(sent, CMSG_DATA(head), size < sizeof(sent) ? size : sizeof(sent));
