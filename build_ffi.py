@@ -8,9 +8,11 @@ import os
 import re
 import shlex
 import shutil
+import subprocess
 import sys
 import sysconfig
 from pathlib import Path
+from typing import NoReturn
 
 from cffi import FFI
 
@@ -21,27 +23,41 @@ MISSING = """\
 pynamespaces: {what} is missing; install it with one of: {commands}"""
 
 
-def require_tools() -> None:
-    """Stop with one line where the compiler or Python's headers are missing."""
-    compiler = os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc"
-    if shutil.which(shlex.split(compiler)[0]) is None:
-        what = f"a C compiler ({compiler})"
-        packages = ("gcc libc6-dev", "gcc", "gcc musl-dev")
-    elif not Path(sysconfig.get_path("include"), "Python.h").exists():
-        what = "Python.h"
-        packages = ("python3-dev", "python3-devel", "python3-dev")
-    else:
-        return
+# What is needed, how to see that it is there, and its packages by system.
+SYSTEMS = (("apt install", "Debian"), ("dnf install", "Fedora"), ("apk add", "Alpine"))
+COMPILER = ("gcc libc6-dev", "gcc", "gcc musl-dev linux-headers")
+PYTHON = ("python3-dev", "python3-devel", "python3-dev")
+HEADERS = {
+    "stdio.h": ("libc6-dev", "glibc-devel", "musl-dev"),
+    "linux/nsfs.h": ("linux-libc-dev", "kernel-headers", "linux-headers"),
+}
+
+
+def stop(what: str, packages: tuple[str, ...]) -> NoReturn:
+    """End with one line that says what to install."""
     commands = [
         f"{install} {package} ({system})"
-        for install, package, system in zip(
-            ("apt install", "dnf install", "apk add"),
-            packages,
-            ("Debian", "Fedora", "Alpine"),
-            strict=True,
-        )
+        for (install, system), package in zip(SYSTEMS, packages, strict=True)
     ]
     sys.exit(MISSING.format(what=what, commands="; ".join(commands)))
+
+
+def require_tools() -> None:
+    """Stop where the compiler is missing, or headers of Python, libc or Linux."""
+    compiler = os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc"
+    command = shlex.split(compiler)
+    if shutil.which(command[0]) is None:
+        stop(f"a C compiler ({compiler})", COMPILER)
+    if not Path(sysconfig.get_path("include"), "Python.h").exists():
+        stop("Python.h", PYTHON)
+    flags = shlex.split(os.environ.get("CPPFLAGS", ""))
+    flags += shlex.split(os.environ.get("CFLAGS", ""))
+    for header, packages in HEADERS.items():
+        text = f"#include <{header}>\n".encode()
+        looking = [*command, *flags, "-E", "-x", "c", "-"]
+        found = subprocess.run(looking, input=text, capture_output=True, check=False)
+        if found.returncode != 0:
+            stop(header, packages)
 
 
 def declarations() -> str:

@@ -51,7 +51,7 @@ class Caller:
         The calling thread stays where it is. The function runs in a fresh thread that
         moves here for good and ends; or in a process, where threads cannot be: in a
         user, pid or time namespace, and in others together with one of these. Those
-        that the calling thread is in already are left out.
+        that the calling thread is in already are left out. See :manpage:`setns(2)`.
 
         *In a thread*, of type mnt, it has its own root, working directory and umask.
         It sees the context variables of the caller, in a copy.

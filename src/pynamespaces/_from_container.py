@@ -64,7 +64,8 @@ class ContainerOpeners(Openers):
 
         No daemon is asked. Known are the containers of Docker, podman, containerd,
         cri-o, systemd-nspawn and LXC by the cgroups of their processes, and those of
-        runc and crun by the state that these keep. No thread is moved.
+        runc and crun by the state that these keep. No thread is moved. See
+        :manpage:`cgroups(7)`.
 
         Trusted are root, and the caller: their files, and else their cgroups, as
         anybody may call a cgroup like a container. Files count for more. A process that

@@ -190,7 +190,7 @@ class Openers:
         Open a namespace by a file: a link under ``/proc/PID/ns``, or a bind mount.
 
         Whatever else the path leads to is not opened. No thread is moved. A name that
-        ``ip netns`` made is at ``/run/netns/NAME``.
+        ``ip netns`` made is at ``/run/netns/NAME``. See :manpage:`namespaces(7)`.
 
         Args:
             path: The file.
@@ -241,7 +241,7 @@ class Openers:
         """
         Open a namespace by a descriptor of it, which is duplicated.
 
-        No thread is moved.
+        No thread is moved. See :manpage:`dup(2)`.
 
         Args:
             fd: A descriptor, or anything with ``fileno()``; it stays the caller's.
@@ -290,7 +290,7 @@ class Openers:
         Open a namespace of the calling thread, not that of its process's leader.
 
         Of the types pid and time it is the thread's own, not where its children are
-        born.
+        born. See :manpage:`namespaces(7)`.
 
         Raises:
             UnsupportedError: The kernel has no such type.

@@ -244,7 +244,8 @@ class NamespaceSet(Caller, Mapping[NamespaceType, Namespace]):
         Return a context manager that moves the calling thread here and back.
 
         As `Namespace.enter` for each member where the thread is not already, in one
-        step: all are entered, or none. If one of them would be refused, so is all.
+        step: all are entered, or none. If one of them would be refused, so is all. See
+        :manpage:`setns(2)`.
 
         Args:
             unshare_fs: As in `Namespace.enter`.

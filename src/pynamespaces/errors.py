@@ -234,10 +234,10 @@ for _kind in SpawnError.__subclasses__():
 
 class CallError(NamespaceError):
     """
-    A function that was called elsewhere has given no answer that can be handed over.
+    A function that was called elsewhere has given no answer.
 
-    It ended its process or was killed with it, or what it returned or raised cannot be
-    pickled, or it cannot be passed to a process itself.
+    None that can be handed over: it ended its process or was killed with it, or what it
+    returned or raised cannot be pickled, or it cannot be passed to a process itself.
     """
 
     exitcode: int | None

@@ -165,20 +165,24 @@ def _make_beforehand(where: Where, stack: ExitStack) -> dict[NamespaceType, int]
     """
     Make what the child could not make itself; return descriptors, which *stack* closes.
 
-    That is a user namespace whose maps only others may write, and before Linux 6.2 one
-    of time, which execve(2) did not enter.
+    That is a user namespace whose maps only others may write, and one of time: execve
+    would enter that, but later than the caller goes on; before Linux 6.2, not at all.
     """
     types: list[NamespaceType] = []
     if _T.USER in where.new:
         uids, gids = _maps(where)
         if None in (maps.own_line(uids, "uid"), maps.own_line(gids, "gid")):
             types = [_T.USER]
-    if _T.TIME in where.new and not _execve_enters_time():
+    if _T.TIME in where.new:
         types = [type for type in (_T.USER, _T.TIME) if type in where.new]
     if not types:
         return {}
+    plan = where.plan(tuple(types))
+    if _T.TIME in types:
+        # Who has joined a user namespace has no power over what is outside of it.
+        plan = plan._replace(owner=dict(where.join).get(_T.USER, create.NO_OWNER))
     try:
-        made = create.fresh(where.plan(tuple(types)), _closed_by(stack))
+        made = create.fresh(plan, _closed_by(stack))
     except SystemCallError as error:
         raise steps.step_of(error) from None
     return dict(zip(types, made, strict=True))
@@ -192,8 +196,3 @@ def _closed_by(stack: ExitStack) -> Callable[[int], int]:
         return fd
 
     return adopt
-
-
-def _execve_enters_time() -> bool:
-    major, minor = os.uname().release.split(".")[:2]
-    return (int(major), int(minor.partition("-")[0])) >= (6, 2)

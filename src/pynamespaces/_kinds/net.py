@@ -39,7 +39,7 @@ class NetNamespace(Namespace, type=NamespaceType.NET):
 
         A helper task makes it. A caller without power over the namespace makes it as
         root of the user namespace that owns it, if it made that one: an ordinary user
-        has raw and netlink sockets in a network of its own.
+        has raw and netlink sockets in a network of its own. See :manpage:`socket(2)`.
 
         Args:
             family: As of ``socket.socket``: AF_INET if not given.
@@ -74,7 +74,7 @@ class NetNamespace(Namespace, type=NamespaceType.NET):
         Connect from this namespace to an address; no thread is moved.
 
         As ``socket.create_connection``: the addresses of the name are tried in turn,
-        and the last error is raised.
+        and the last error is raised. See :manpage:`connect(2)`.
 
         The name is looked up where the *caller* is, by ``socket.getaddrinfo``: with the
         resolver's configuration (``/etc/resolv.conf``, ``/etc/hosts``,
@@ -124,7 +124,8 @@ class NetNamespace(Namespace, type=NamespaceType.NET):
         """
         Listen at an address of this namespace; no thread is moved.
 
-        As ``socket.create_server``. A host name is looked up where the caller is.
+        As ``socket.create_server``. A host name is looked up where the caller is. See
+        :manpage:`listen(2)`.
 
         Args:
             address: Host, empty for all, and port, 0 for any.
@@ -173,12 +174,14 @@ class NetNamespace(Namespace, type=NamespaceType.NET):
         """
         Open the network namespace of a socket, of any family.
 
+        See :manpage:`network_namespaces(7)`.
+
         Args:
             sock: A socket or its descriptor; it stays the caller's.
 
         Raises:
             NamespacePermissionError: The caller has no CAP_NET_ADMIN over it, and is
-                not in it.
+                not in it (which is known since Linux 5.14).
         """
         opened = _core.elsewhere.open_netns_of(sock, cls._adopt)
         return cast("NetNamespace", opened)
@@ -190,7 +193,7 @@ class NetNamespace(Namespace, type=NamespaceType.NET):
 
         The name is a file in ``/run/netns``, in the calling thread's mount namespace;
         it keeps the namespace until `delete`. The caller does not move. A file that a
-        crash left there without a namespace is replaced.
+        crash left there without a namespace is replaced. See :manpage:`ip-netns(8)`.
 
         Args:
             name: At most 255 bytes, without a slash.
@@ -218,6 +221,8 @@ class NetNamespace(Namespace, type=NamespaceType.NET):
         """
         Open the network namespace with a name, of `create` or of ``ip netns add``.
 
+        See :manpage:`ip-netns(8)`.
+
         Raises:
             NoSuchNamespaceError: There is no such name.
 
@@ -241,7 +246,8 @@ class NetNamespace(Namespace, type=NamespaceType.NET):
         """
         Remove a name, as ``ip netns delete`` does, in the thread's mount namespace.
 
-        The namespace lives on while a process, socket or descriptor holds it.
+        The namespace lives on while a process, socket or descriptor holds it. See
+        :manpage:`umount(2)`.
 
         Raises:
             NoSuchNamespaceError: There is no such name.

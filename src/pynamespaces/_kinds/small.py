@@ -38,6 +38,8 @@ class PidNamespace(Namespace, type=NamespaceType.PID):
         """
         Open the parent pid namespace.
 
+        See :manpage:`ioctl_nsfs(2)`.
+
         Raises:
             NamespacePermissionError: It has none, or it lies outside the caller's.
         """
@@ -49,7 +51,7 @@ class PidNamespace(Namespace, type=NamespaceType.PID):
 
         By ``NS_GET_PID_FROM_PIDNS`` (Linux 6.11), and then of threads as well; before
         that by the ``NSpid`` of all processes in ``/proc``. An id may have passed to
-        another process by the time that it is used.
+        another process by the time that it is used. See :manpage:`ioctl_nsfs(2)`.
 
         Raises:
             NoSuchProcessError: No process inside has that id, or the caller's pid
@@ -63,7 +65,7 @@ class PidNamespace(Namespace, type=NamespaceType.PID):
         """
         Return the id that a process of the caller's pid namespace has in this one.
 
-        As `pid_here`, the other way round.
+        As `pid_here`, the other way round. See :manpage:`ioctl_nsfs(2)`.
 
         Raises:
             NoSuchProcessError: There is no such process, or this namespace does not
@@ -135,6 +137,8 @@ class UserNamespace(Namespace, type=NamespaceType.USER):
     def parent(self) -> UserNamespace:
         """
         Open the parent user namespace.
+
+        See :manpage:`ioctl_nsfs(2)`.
 
         Raises:
             NamespacePermissionError: It has none, or it lies outside the caller's.

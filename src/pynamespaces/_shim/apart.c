@@ -48,10 +48,10 @@ int pyns_send_gifts(const struct task *task) {
     struct msghdr message = {.msg_iov = &data,
                              .msg_iovlen = 1,
                              .msg_control = &control,
-                             .msg_controllen = CMSG_SPACE(length)};
+                             .msg_controllen = (socklen_t)CMSG_SPACE(length)};
     if (length == 0)
         return 0;
-    control.head.cmsg_len = CMSG_LEN(length);
+    control.head.cmsg_len = (socklen_t)CMSG_LEN(length);
     memcpy(CMSG_DATA(&control.head), errand->gives, length);
     return sendmsg(task->outbox, &message, MSG_NOSIGNAL) < 0 ? -errno : 0;
 }

@@ -10,7 +10,7 @@ void pyns_close_and_forget(int *fd) {
 }
 
 long pyns_wait_for(int pidfd, int pid, siginfo_t *info, unsigned int options) {
-    int type = pidfd >= 0 ? P_PIDFD : P_PID;
+    int type = pidfd >= 0 ? PYNS_P_PIDFD : P_PID;
     id_t id = (id_t)(pidfd >= 0 ? pidfd : pid);
     return syscall(SYS_waitid, type, id, info, options, NULL);
 }

@@ -5,6 +5,10 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
+/* Inode numbers have 64 bits where words have 32, too. */
+#ifndef _FILE_OFFSET_BITS
+#define _FILE_OFFSET_BITS 64
+#endif
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -18,10 +22,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* musl installs come without the kernel's headers. */
-#if __has_include(<linux/nsfs.h>)
-#include <linux/nsfs.h>
+/* glibc before 2.28 and musl before 1.2.5 leave it to the kernel's header. */
+#ifndef STATX_INO
+#include <linux/stat.h>
 #endif
+#include <linux/nsfs.h>
 #if __has_include(<linux/kcmp.h>)
 #include <linux/kcmp.h>
 #else
@@ -121,6 +126,9 @@ struct clone_arguments {
 #ifndef SYS_pidfd_getfd
 #define SYS_pidfd_getfd 438
 #endif
+
+/* linux/wait.h; glibc has it since 2.36, in an enum that no #ifdef sees */
+#define PYNS_P_PIDFD 3
 
 /* linux/pidfd.h */
 #ifndef PIDFD_NONBLOCK

@@ -136,9 +136,10 @@ static uint32_t meet_file(struct worker *worker, int folder, const char *name,
 static int look_at(int folder, const char *name, struct stat *facts) {
     struct statx found;
     int flags = AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT;
-    if (statx(folder, name, flags, STATX_TYPE | STATX_INO, &found) == 0) {
+    /* musl has no function for it before 1.2.5. */
+    if (syscall(SYS_statx, folder, name, flags, STATX_TYPE | STATX_INO, &found) == 0) {
         facts->st_dev = makedev(found.stx_dev_major, found.stx_dev_minor);
-        facts->st_ino = found.stx_ino;
+        facts->st_ino = (ino_t)found.stx_ino;
         facts->st_mode = found.stx_mode;
         return 0;
     }

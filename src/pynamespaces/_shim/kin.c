@@ -32,7 +32,7 @@ static int note_meeting(struct worker *worker, const struct pyns_namespace_row *
 }
 
 /* The namespace that another one leads to, and its id. */
-static uint32_t follow(struct worker *worker, int fd, unsigned long request,
+static uint32_t follow(struct worker *worker, int fd, unsigned int request,
                        uint64_t *unique) {
     int kin = noted(worker, ioctl(fd, request));
     if (kin < 0)

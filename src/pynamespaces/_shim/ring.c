@@ -25,7 +25,8 @@ int pyns_perf_event_open(const unsigned char *attr, int pid, int cpu, int *place
 /* Map the ring of an event: a page of positions, then size bytes of records. */
 int pyns_ring_map(struct pyns_ring *ring, int fd, uint64_t size) {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    void *base = mmap(NULL, page + size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    size_t whole = page + (size_t)size;
+    void *base = mmap(NULL, whole, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (base == MAP_FAILED)
         return -errno;
     ring->base = base;
@@ -38,7 +39,7 @@ int pyns_ring_map(struct pyns_ring *ring, int fd, uint64_t size) {
 int pyns_ring_unmap(struct pyns_ring *ring) {
     /* A fork does not have it mapped, but may have something else there. */
     if (ring->base != NULL && ring->owner == pyns_process())
-        munmap(ring->base, (size_t)sysconf(_SC_PAGESIZE) + ring->size);
+        munmap(ring->base, (size_t)sysconf(_SC_PAGESIZE) + (size_t)ring->size);
     ring->base = NULL;
     return 0;
 }
@@ -49,8 +50,8 @@ static void copy_out(const struct pyns_ring *ring, uint64_t from, unsigned char 
         (const unsigned char *)ring->base + sysconf(_SC_PAGESIZE);
     uint64_t at = from % ring->size;
     uint64_t first = size < ring->size - at ? size : ring->size - at;
-    memcpy(to, data + at, first);
-    memcpy(to + first, data, size - first);
+    memcpy(to, data + at, (size_t)first);
+    memcpy(to + first, data, (size_t)(size - first));
 }
 
 /* Move whole records to a buffer, as many as there is room for; return how many bytes.

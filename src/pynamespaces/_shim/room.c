@@ -130,6 +130,21 @@ static size_t count_objects(void) {
     return census.count + 64;
 }
 
+/* GCC has a function for it on x86 since version 11. */
+static uintptr_t thread_pointer(void) {
+#if defined(__x86_64__) || defined(__i386__)
+    uintptr_t pointer;
+#ifdef __x86_64__
+    __asm__("mov %%fs:0, %0" : "=r"(pointer));
+#else
+    __asm__("mov %%gs:0, %0" : "=r"(pointer));
+#endif
+    return pointer;
+#else
+    return (uintptr_t)__builtin_thread_pointer();
+#endif
+}
+
 static void list_what_stays(const struct room *room, struct census *census) {
     uintptr_t thread = (uintptr_t)pthread_self(), error = (uintptr_t)&errno;
     uintptr_t low = thread < error ? thread : error;
@@ -137,8 +152,7 @@ static void list_what_stays(const struct room *room, struct census *census) {
     keep(census, (uintptr_t)room, (uintptr_t)room + room->size);
     keep(census, low - BELOW_THREAD, high + ABOVE_THREAD);
     if (&__rseq_offset) {
-        uintptr_t area =
-            (uintptr_t)__builtin_thread_pointer() + (uintptr_t)__rseq_offset;
+        uintptr_t area = thread_pointer() + (uintptr_t)__rseq_offset;
         keep(census, area, area + RSEQ_SIZE);
     }
     dl_iterate_phdr(keep_object, census);

@@ -103,6 +103,15 @@ static int let_pass(int fd) {
     return PYNS_RESULT(fcntl(fd, F_SETFD, 0));
 }
 
+/* A file system that a resident is in could not be unmounted. And who may look into the
+ * init could leave through its directory, /proc/1/cwd; its root moves along when the
+ * program, which has not begun yet, moves its own. */
+static void let_go_of_directory(void) {
+    if (chdir("/") < 0) {
+        /* No reason to fail. */
+    }
+}
+
 static int run_guard(void *argument) {
     struct room *room = argument;
     const int numbers[] = {room->parent_pidfd, room->watch[1], 0};
@@ -112,9 +121,7 @@ static int run_guard(void *argument) {
     int result = hand_over_self(room->channel, 'g', -1);
     if (result == 0 && session < 0)
         result = session;
-    if (chdir("/") < 0) {
-        /* It then holds a directory, which cannot be unmounted: no reason to fail. */
-    }
+    let_go_of_directory();
     if (result == 0)
         result = let_pass(room->parent_pidfd);
     if (result == 0)
@@ -129,14 +136,22 @@ static int run_guard(void *argument) {
  * over the guard. */
 int pyns_start_guard(struct room *room) {
     pyns_at(&room->trace, PYNS_STEP_GUARD, 0);
+    int memory[2] = {-1, -1};
     int result = make_pair(room->watch);
-    if (result < 0)
-        return result;
-    result = bear(room, ROLE_GUARD,
-                  (struct birth){.flags = CLONE_PARENT | CLONE_VM | CLONE_VFORK,
-                                 .born = &room->guard_born,
-                                 .entry = run_guard});
+    if (result == 0 && room->plan.apart)
+        result = make_pair(memory);
+    if (result == 0)
+        result = bear(room, ROLE_GUARD,
+                      (struct birth){.flags = CLONE_PARENT | CLONE_VM | CLONE_VFORK,
+                                     .born = &room->guard_born,
+                                     .entry = run_guard});
     pyns_close(room->watch[1]);
+    /* execve(2) lets this go on before it lets go of the memory, and who shares that can
+     * enter no time namespace. It closes descriptors after that. */
+    pyns_close(memory[1]);
+    if (memory[0] >= 0)
+        (void)is_told(memory[0]);
+    pyns_close(memory[0]);
     return result < 0 ? result : room->result;
 }
 
@@ -201,6 +216,7 @@ static int go_on_as_init(struct room *room) {
     }
     if (result == 0)
         pyns_at(&room->trace, PYNS_STEP_INIT, CLONE_NEWPID);
+    let_go_of_directory();
     /* Not before the program was born, which is to have neither. */
     if (result == 0)
         result = let_pass(room->channel);

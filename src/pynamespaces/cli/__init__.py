@@ -77,7 +77,8 @@ class _Group(click.Group):
     @override
     def list_commands(self, ctx: click.Context) -> list[str]:
         del ctx
-        return list(_COMMANDS)
+        # Not list(...): that is a module here, once the command has been imported.
+        return [*_COMMANDS]
 
     @override
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
@@ -94,7 +95,7 @@ class _Group(click.Group):
     ) -> None:
         del ctx
         with formatter.section("Commands"):
-            formatter.write_dl(list(_COMMANDS.items()))
+            formatter.write_dl([*_COMMANDS.items()])
 
 
 @click.group(

@@ -72,9 +72,9 @@ def unshare(flags: int) -> None:
 
 def pidfd_open(pid: int, flags: int = 0) -> int:
     """
-    Open a descriptor of a process, or with ``PIDFD_THREAD`` (Linux 6.9) of a thread.
+    Open a descriptor of a process, or with ``PIDFD_THREAD`` of a thread.
 
-    See :manpage:`pidfd_open(2)`.
+    See :manpage:`pidfd_open(2)`. That flag came with Linux 6.9.
 
     Raises:
         NoSuchProcessError: No process has that id. A thread's id without the flag is

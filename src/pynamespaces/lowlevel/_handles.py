@@ -31,7 +31,8 @@ def open_by_handle_at(handle: bytes) -> int:
     Open the namespace that a file handle names.
 
     The kernel allows it for the calling thread's own namespaces, and else to a caller
-    with CAP_SYS_ADMIN over the owner, in the first pid namespace. Since Linux 6.18.
+    with CAP_SYS_ADMIN over the owner, in the first pid namespace. Since Linux 6.18. See
+    :manpage:`open_by_handle_at(2)`.
 
     Raises:
         NamespaceGoneError: The namespace is dead, or not the caller's to open: the

@@ -29,6 +29,8 @@ def ns_get_userns(fd: Descriptor) -> int:
     """
     Open the user namespace that owns a namespace; of a user namespace, its parent.
 
+    See :manpage:`ioctl_nsfs(2)`.
+
     Raises:
         NamespacePermissionError: It lies outside the caller's own user namespace.
     """
@@ -38,6 +40,8 @@ def ns_get_userns(fd: Descriptor) -> int:
 def ns_get_parent(fd: Descriptor) -> int:
     """
     Open the parent of a user or pid namespace.
+
+    See :manpage:`ioctl_nsfs(2)`.
 
     Raises:
         NamespacePermissionError: It has none, or it lies outside the caller's own.
@@ -51,6 +55,8 @@ def ns_get_nstype(fd: Descriptor) -> int:
     """
     Return the ``CLONE_NEW*`` flag of a namespace.
 
+    See :manpage:`ioctl_nsfs(2)`.
+
     Raises:
         NotANamespaceError: The descriptor is something else.
     """
@@ -59,7 +65,9 @@ def ns_get_nstype(fd: Descriptor) -> int:
 
 def ns_get_owner_uid(fd: Descriptor) -> int:
     """
-    Return the uid that made a user namespace, as the caller's user namespace has it.
+    Return the uid that made a user namespace, as the caller's one has it.
+
+    See :manpage:`ioctl_nsfs(2)`.
 
     Raises:
         WrongTypeError: The namespace is of another type.
@@ -84,6 +92,8 @@ def ns_get_mntns_id(fd: Descriptor) -> int:
     """
     Return the id of a mount namespace (Linux 6.11).
 
+    See :manpage:`ioctl_nsfs(2)`.
+
     Raises:
         WrongTypeError: The namespace is of another type.
     """
@@ -91,7 +101,16 @@ def ns_get_mntns_id(fd: Descriptor) -> int:
 
 
 def ns_get_id(fd: Descriptor) -> int:
-    """Return the id of a namespace, which is never given twice (Linux 6.18)."""
+    """
+    Return the id of a namespace, which is never given twice (Linux 6.18).
+
+    See :manpage:`ioctl_nsfs(2)`.
+
+    Raises:
+        NotANamespaceError: The descriptor is something else.
+
+        UnsupportedError: The kernel is older.
+    """
     return _ask_u64(fd, "NS_GET_ID", lib.NS_GET_ID)
 
 
@@ -101,24 +120,60 @@ def _translate(fd: Descriptor, name: str, request: int, pid: int) -> int:
 
 
 def ns_get_pid_from_pidns(fd: Descriptor, pid: int) -> int:
-    """Return the caller's name for the thread *pid* of a pid namespace (6.11)."""
+    """
+    Return the caller's name for the thread *pid* of a pid namespace (6.11).
+
+    See :manpage:`ioctl_nsfs(2)`.
+
+    Raises:
+        NoSuchProcessError: The namespace, or the caller's own, has none of that id.
+
+        WrongTypeError: The namespace is of another type.
+    """
     request = lib.NS_GET_PID_FROM_PIDNS
     return _translate(fd, "NS_GET_PID_FROM_PIDNS", request, pid)
 
 
 def ns_get_tgid_from_pidns(fd: Descriptor, pid: int) -> int:
-    """Return the caller's name for the process *pid* of a pid namespace (6.11)."""
+    """
+    Return the caller's name for the process *pid* of a pid namespace (6.11).
+
+    See :manpage:`ioctl_nsfs(2)`.
+
+    Raises:
+        NoSuchProcessError: The namespace, or the caller's own, has none of that id.
+
+        WrongTypeError: The namespace is of another type.
+    """
     request = lib.NS_GET_TGID_FROM_PIDNS
     return _translate(fd, "NS_GET_TGID_FROM_PIDNS", request, pid)
 
 
 def ns_get_pid_in_pidns(fd: Descriptor, pid: int) -> int:
-    """Return what a pid namespace calls the caller's thread *pid* (6.11)."""
+    """
+    Return what a pid namespace calls the caller's thread *pid* (6.11).
+
+    See :manpage:`ioctl_nsfs(2)`.
+
+    Raises:
+        NoSuchProcessError: The namespace, or the caller's own, has none of that id.
+
+        WrongTypeError: The namespace is of another type.
+    """
     return _translate(fd, "NS_GET_PID_IN_PIDNS", lib.NS_GET_PID_IN_PIDNS, pid)
 
 
 def ns_get_tgid_in_pidns(fd: Descriptor, pid: int) -> int:
-    """Return what a pid namespace calls the caller's process *pid* (6.11)."""
+    """
+    Return what a pid namespace calls the caller's process *pid* (6.11).
+
+    See :manpage:`ioctl_nsfs(2)`.
+
+    Raises:
+        NoSuchProcessError: The namespace, or the caller's own, has none of that id.
+
+        WrongTypeError: The namespace is of another type.
+    """
     return _translate(fd, "NS_GET_TGID_IN_PIDNS", lib.NS_GET_TGID_IN_PIDNS, pid)
 
 
@@ -134,6 +189,8 @@ def ns_mnt_get_info(fd: Descriptor) -> MountNamespaceInfo:
     """
     Return how many mounts a mount namespace has, and its id (Linux 6.12).
 
+    See :manpage:`ioctl_nsfs(2)`.
+
     Raises:
         WrongTypeError: The namespace is of another type.
     """
@@ -143,6 +200,8 @@ def ns_mnt_get_info(fd: Descriptor) -> MountNamespaceInfo:
 def ns_mnt_get_next(fd: Descriptor) -> tuple[int, MountNamespaceInfo]:
     """
     Open the mount namespace with the next higher id (Linux 6.12).
+
+    See :manpage:`ioctl_nsfs(2)`.
 
     Raises:
         NoSuchNamespaceError: This was the last.
@@ -155,6 +214,8 @@ def ns_mnt_get_next(fd: Descriptor) -> tuple[int, MountNamespaceInfo]:
 def ns_mnt_get_prev(fd: Descriptor) -> tuple[int, MountNamespaceInfo]:
     """
     Open the mount namespace with the next lower id (Linux 6.12).
+
+    See :manpage:`ioctl_nsfs(2)`.
 
     Raises:
         NoSuchNamespaceError: This was the first.
@@ -169,7 +230,8 @@ def listns(nstype: int = 0) -> list[int]:
     Return the ids (``NS_GET_ID``) of all namespaces that the caller may know of.
 
     Those are the ones that it is in or has power over. They are in use: a process is
-    in them, or they are kept. Since Linux 6.19.
+    in them, or they are kept. Since Linux 6.19; the manual has no page of it yet, and
+    for the ids see :manpage:`ioctl_nsfs(2)`.
 
     Args:
         nstype: One ``CLONE_NEW*``, or 0 for all types.

@@ -116,13 +116,14 @@ def _as_object(access: Access) -> dict[str, object]:
 
 def explain(target: Target, *types: TypeLike) -> Explanation:
     """
-    Find out which namespaces the calling thread could go to, and why not to the others.
+    Find out to which namespaces the calling thread could go, and why not.
 
     Each is tried, by a child that has the rights and limits of the calling thread, as
     in `support`: whether the thread could enter it (as it is, in a process that has
     threads or has none), and whether a program could be started in it; one by one, and
     all together, which for a user namespace and what it owns is another thing. No
-    program is run, nothing is left, and the thread stays where it is.
+    program is run, nothing is left, and the thread stays where it is. See
+    :manpage:`setns(2)`.
 
     Args:
         target: The id of a process or thread, a `Namespace` or a `NamespaceSet`.

@@ -81,11 +81,12 @@ class Support:
 
 def support() -> Support:
     """
-    Find out what this kernel lets the calling thread do with namespaces, and why not.
+    Find out what this kernel lets the calling thread do with namespaces.
 
-    Each operation is tried, by a child that has the rights and limits of the calling
-    thread; nothing is guessed from a setting, and nothing is left of it. The thread
-    stays where it is. This takes some tenths of a second.
+    And why not the rest. Each operation is tried, by a child that has the rights and
+    limits of the calling thread; nothing is guessed from a setting, and nothing is left
+    of it. The thread stays where it is. This takes some tenths of a second. See
+    :manpage:`namespaces(7)`.
 
     The child is a copy of this process, if that has one thread. Else it is a fresh
     interpreter, as it is where the thread's children are born in another pid namespace.

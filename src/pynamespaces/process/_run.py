@@ -82,7 +82,8 @@ def run(
     Run a program in namespaces, wait for it, and return a ``CompletedProcess``.
 
     As `subprocess.run`, with the arguments of `Popen`. Whatever interrupts the wait,
-    the program is killed and reaped before that is raised.
+    the program is killed and reaped before that is raised. See :manpage:`clone(2)` and
+    :manpage:`setns(2)`.
 
     Raises:
         SpawnError: As `Popen`.
@@ -204,7 +205,8 @@ def check_output(args: Args, *more: object, **options: object) -> object:
     """
     Run a program in namespaces, and return what it writes to its standard output.
 
-    As `subprocess.check_output`, with the arguments of `Popen`.
+    As `subprocess.check_output`, with the arguments of `Popen`. See :manpage:`clone(2)`
+    and :manpage:`setns(2)`.
 
     Raises:
         SpawnError: As `Popen`.

@@ -96,7 +96,8 @@ async def create_subprocess_exec(
 
     It takes the arguments of `Popen`, but for those about text. The event loop learns
     by a pidfd that it has ended: no child watcher, no thread. If the task is cancelled
-    meanwhile, the program is killed and reaped.
+    meanwhile, the program is killed and reaped. See :manpage:`clone(2)` and
+    :manpage:`setns(2)`.
 
     Args:
         program: The program.

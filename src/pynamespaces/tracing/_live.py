@@ -144,7 +144,7 @@ def _check(timeout: float | None) -> None:
 @final
 class Trace:
     """
-    Events, in the order in which they happened: a context manager, and an iterator.
+    Events in the order in which they happened: a context manager and an iterator.
 
     It holds descriptors and memory of the kernel's until it is closed, and belongs to
     one thread at a time. A fork of this process has none of it.

@@ -39,8 +39,9 @@ def trace(
     buffer: int = 1 << 20,
 ) -> Trace:
     """
-    Watch :manpage:`setns(2)`, :manpage:`unshare(2)`, :manpage:`clone(2)` and clone3.
+    Watch who makes and enters namespaces.
 
+    That is :manpage:`setns(2)`, :manpage:`unshare(2)`, :manpage:`clone(2)` and clone3.
     Of the whole machine, but for who is in no pid namespace that the caller sees; of a
     process and what it has borne or will bear; or of a command that is started here. No
     task is stopped or changed, but by ``"notify"``. See :manpage:`perf_event_open(2)`.

@@ -210,7 +210,7 @@ class ThreadPoolExecutor(futures.ThreadPoolExecutor):
         *,
         cancel_futures: bool = False,
     ) -> None:
-        """As ``Executor.shutdown``; if it waits, no thread is left in there."""
+        """Shut down as ``Executor`` does; if it waits, no thread is left in there."""
         if self._owner != lib.pyns_process():
             self._place.close()  # All that a fork has of it.
             return
