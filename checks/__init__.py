@@ -1,0 +1,1 @@
+"""The sessions of nox, by what they check; ``noxfile.py`` lists them."""
