@@ -13,6 +13,7 @@ from itertools import repeat
 from typing import TYPE_CHECKING, Final, Literal
 
 from .measure import (
+    Curve,
     Loop,
     Row,
     Sample,
@@ -55,6 +56,20 @@ def rows(place: Place) -> Iterator[Row]:
     yield Row(f"{_THREAD}; on one CPU", _BARE, times, 1.3)
     yield Row(_FORK, _FORK_BY_HAND, _measured(place, "fork", place.rounds))
     yield Row(_SPAWN, _SPAWN_BY_HAND, _measured(place, "spawn", few))
+
+
+def curves(place: Place) -> Iterator[Curve]:
+    """Measure each of the ways and what it is beside."""
+    few = min(place.rounds, _FEW)
+    pairs = (
+        (_THREAD, _BARE, "thread", place.rounds * _TIMES),
+        (_FORK, _FORK_BY_HAND, "fork", place.rounds),
+        (_SPAWN, _SPAWN_BY_HAND, "spawn", few),
+    )
+    for group, (what, against, way, rounds) in enumerate(pairs):
+        times = _measured(place, way, rounds)
+        yield Curve(what, "ours", {0: times.ours}, group)
+        yield Curve(against, "peer", {0: times.theirs}, group)
 
 
 def _measured(place: Place, way: str, rounds: int) -> Times:

@@ -1,6 +1,7 @@
 """Entering: ``with namespace: pass`` against the same in C and in other libraries."""
 
 import statistics
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -8,6 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from .measure import (
+    Curve,
+    Role,
     Row,
     Sample,
     Times,
@@ -36,6 +39,18 @@ _PUSH_FD: Final = "pyroute2 `pushns(fd)`, `popns()`"
 _NSENTER: Final = "`with nsenter.Namespace(pid, 'net'): pass`"
 
 _MANY: Final = 100
+
+# What is plotted: what it says, and the name of the loop; that of C has none.
+_PLOTTED: Final = (
+    (_WITH, "ours"),
+    (_C, ""),
+    ("`os.open`, `os.setns` twice, `os.close`", "os"),
+    ("the same with `setns` by ctypes", "ctypes"),
+    (_PUSH_FD, "pyroute2-by-fd"),
+    (_PUSH, "pyroute2-by-path"),
+    (_WITH_PATH, "ours-by-path"),
+    (_NSENTER, "nsenter-by-pid"),
+)
 
 
 @dataclass(frozen=True)
@@ -86,6 +101,18 @@ class _Runner:
         lines = output_of(self._program, link, target, *numbers).split()
         return statistics.median(float(line) for line in lines)
 
+    def all_in_turn(self) -> Iterator[Curve]:
+        """Run all that there is to plot, in processes of their own, in turn."""
+        path = self._place.netns()
+        plotted = [(what, name) for what, name in _PLOTTED if _is_there(name)]
+        samples = [
+            self._alone(name, path) if name else self._c_alone for _, name in plotted
+        ]
+        taken = in_turn(samples, self._place.rounds)
+        for (what, name), times in zip(plotted, taken, strict=True):
+            role: Role = "ours" if name.startswith("ours") else "peer"
+            yield Curve(what, role, {0: times})
+
     def against_c(self) -> Times:
         """
         Run the program in C and ours in turn, so that neither lives beside the other.
@@ -108,6 +135,13 @@ class _Runner:
         return read_times(
             self._python(ours, theirs, rounds=rounds, type=type, path=path)
         )
+
+
+def _is_there(name: str) -> bool:
+    module = name.partition("-")[0]
+    if module == "os":
+        return sys.version_info >= (3, 12)
+    return module not in ("pyroute2", "nsenter") or find_spec(module) is not None
 
 
 def _rows(run: _Runner) -> Iterator[Row]:
@@ -135,3 +169,9 @@ def rows(place: Place) -> Iterator[Row]:
     """Measure entering; all on one CPU, since moving between two is noise."""
     with one_cpu():
         yield from _rows(_Runner(place))
+
+
+def curves(place: Place) -> Iterator[Curve]:
+    """Measure each of the ways to enter, on one CPU as well."""
+    with one_cpu():
+        yield from _Runner(place).all_in_turn()

@@ -15,15 +15,15 @@ _MEMORY: Final = 2 << 30
 _PAGE: Final = 4096
 # A batch is short: many of them, for each round of processes.
 _PAIRS: Final = 10
-# What the kernel leaves for others while a process has touched that much.
-_NEEDED: Final = _MEMORY * 5 // 4
+# How much more there has to be than a process takes; others need some.
+_MARGIN: Final = 1.25
 
 
 def row(
     what: str, against: str, module: str, *arguments: str, rounds: int, bound: float
 ) -> Row:
     """Let a module `answer` in a large and in a small process, in turn."""
-    if _available() < _NEEDED:
+    if not has_room(_MEMORY):
         return Row(what, f"{against}: too little memory here", None, bound)
     with (
         one_cpu(),
@@ -35,12 +35,19 @@ def row(
         )
 
 
-def _available() -> int:
-    """Return how much memory there is to take, in bytes."""
+def has_room(size: int) -> bool:
+    """Return whether so many bytes can be taken."""
     for line in Path("/proc/meminfo").read_text().splitlines():
         if line.startswith("MemAvailable:"):
-            return int(line.split()[1]) * 1024
-    return 0
+            return int(line.split()[1]) * 1024 > size * _MARGIN
+    return False
+
+
+def touched(size: int) -> bytearray:
+    """Take so many bytes, so that the process has a page table for each page."""
+    memory = bytearray(size)
+    memory[::_PAGE] = b"x" * (size // _PAGE)
+    return memory
 
 
 @contextmanager
@@ -79,8 +86,7 @@ def _answer(sample: Sample) -> None:
 
 def _answer_large(sample: Sample) -> None:
     """Do so as a process that is costly to copy."""
-    memory = bytearray(_MEMORY)
-    memory[::_PAGE] = b"x" * (_MEMORY // _PAGE)
+    memory = touched(_MEMORY)
     end = threading.Event()
     threads = [threading.Thread(target=end.wait) for _ in range(THREADS)]
     for thread in threads:

@@ -9,6 +9,7 @@ import argparse
 import ctypes
 import os
 import statistics
+import sys
 from collections.abc import Callable
 from itertools import repeat
 from typing import Final, TypeAlias
@@ -97,6 +98,23 @@ def _c(given: Given) -> Loop:
     return loop
 
 
+def _by_hand(given: Given, setns: Callable[[int, int], object]) -> Loop:
+    """Do what the program in C does, with a setns of Python's own or of ctypes."""
+    link = f"/proc/thread-self/ns/{given.type}"
+    target = os.open(f"/proc/{given.pid}/ns/{given.type}", os.O_RDONLY)
+    nstype = int(NamespaceType(given.type).flag)
+
+    def loop(count: int) -> None:
+        for _ in repeat(None, count):
+            home = os.open(link, os.O_RDONLY)
+            # That of C says so if it fails; that of Python raises, and returns nothing.
+            if setns(target, nstype) or setns(home, nstype):
+                raise OSError("setns by hand has failed")
+            os.close(home)
+
+    return loop
+
+
 def _pyroute2(target: str | int) -> Loop:
     from pyroute2 import netns  # noqa: PLC0415 - may be missing
 
@@ -122,17 +140,20 @@ def _nsenter(given: Given) -> Loop:
     return loop
 
 
-_LOOPS: Final[dict[str, Callable[[Given], Loop]]] = {
+_LOOPS: dict[str, Callable[[Given], Loop]] = {
     "ours": _ours,
     "ours-by-path": _ours_by_path,
     "ours-by-pid": _ours_by_pid,
     "set": _set,
     "nested": _nested,
     "c": _c,
+    "ctypes": lambda given: _by_hand(given, ctypes.CDLL(None).setns),
     "pyroute2-by-path": lambda given: _pyroute2(given.path),
     "pyroute2-by-fd": lambda given: _pyroute2(os.open(given.path, os.O_RDONLY)),
     "nsenter-by-pid": _nsenter,
 }
+if sys.version_info >= (3, 12):
+    _LOOPS["os"] = lambda given: _by_hand(given, os.setns)
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from os import sched_getaffinity, sched_setaffinity
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 
@@ -73,6 +73,27 @@ class Row:
         return self.times is not None and self.times.ratio <= self.bound
 
 
+Role: TypeAlias = Literal["ours", "peer", "floor"]
+"""Whose way it is; the floor is what remains if nothing is done about namespaces."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """
+    A line of a plot: one way to do something, at several sizes.
+
+    It is compared, round by round, with the first of its group.
+    """
+
+    name: str
+    role: Role
+    times: dict[int, list[float]]
+    """Seconds of each round, by size; of what has no size, at 0 alone."""
+
+    group: int = 0
+    """What was measured in turn, and does the same."""
+
+
 def in_turn(samples: Sequence[Sample], rounds: int) -> list[list[float]]:
     """Take samples in turn, every other round backwards, so none is always first."""
     for sample in samples:  # Warm up: caches, bytecode, lazy imports.
@@ -125,6 +146,16 @@ def read_times(text: str) -> Times:
     """Read what a child printed."""
     lists = json.loads(text)
     return Times(lists["ours"], lists["theirs"])
+
+
+def print_rounds(taken: list[list[float]]) -> None:
+    """Hand over what `in_turn` took to the parent, which reads it by `read_rounds`."""
+    print(json.dumps(taken))
+
+
+def read_rounds(text: str) -> list[list[float]]:
+    """Read what a child printed."""
+    return [[float(seconds) for seconds in rounds] for rounds in json.loads(text)]
 
 
 @contextmanager

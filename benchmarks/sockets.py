@@ -1,5 +1,6 @@
 """Acting elsewhere: a socket of another network, and fresh namespaces."""
 
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,12 +12,17 @@ from pynamespaces import Namespace, NamespaceType, NetNamespace
 
 from . import large
 from .measure import (
+    Curve,
     Loop,
+    Role,
     Row,
     batch_of,
     compare,
+    in_turn,
     output_of_python,
+    print_rounds,
     print_times,
+    read_rounds,
     read_times,
 )
 from .place import Place
@@ -25,6 +31,13 @@ _SOCKET: Final = "`net_ns.socket()`"
 _PYROUTE2: Final = "pyroute2 `netns.create_socket(path)`"
 
 _TYPES: Final = ("net", "uts")
+
+_PLOTTED: Final[tuple[tuple[str, Role], ...]] = (
+    (_SOCKET, "ours"),
+    ("`with net_ns: socket.socket()`", "ours"),
+    ("`socket.socket()`, where one is", "floor"),
+    (_PYROUTE2, "peer"),
+)
 
 
 def rows(place: Place) -> Iterator[Row]:
@@ -51,12 +64,43 @@ def _fresh_rows(place: Place) -> Iterator[Row]:
         yield large.row(what, small, "sockets", type, rounds=place.rounds, bound=1.2)
 
 
+def curves(place: Place) -> Iterator[Curve]:
+    """Measure the ways to have a socket, in turn in one process."""
+    # The first is what the others are compared with.
+    names = (str(place.netns()), str(place.rounds))
+    taken = read_rounds(output_of_python("sockets", "all", *names))
+    for (what, role), times in zip(_PLOTTED, taken, strict=False):
+        yield Curve(what, role, {0: times})
+
+
 def _socket(netns: NetNamespace) -> Loop:
     def loop(count: int) -> None:
         for _ in repeat(None, count):
             netns.socket().close()
 
     return loop
+
+
+def _inside(netns: NetNamespace) -> Loop:
+    def loop(count: int) -> None:
+        for _ in repeat(None, count):
+            with netns:
+                one = socket.socket()
+            one.close()
+
+    return loop
+
+
+def _here(count: int) -> None:
+    for _ in repeat(None, count):
+        socket.socket().close()
+
+
+def _all(path: str) -> list[Loop]:
+    """Return the loops that are plotted; the last one only if it can be had."""
+    netns = Namespace.from_path(path, "net")
+    loops: list[Loop] = [_socket(netns), _inside(netns), _here]
+    return [*loops, _pyroute2(path)] if find_spec("pyroute2") else loops
 
 
 def _pyroute2(path: str) -> Loop:
@@ -96,6 +140,9 @@ def main() -> None:
         path, rounds = arguments
         ours = _socket(Namespace.from_path(path, "net"))
         print_times(compare(ours, _pyroute2(path), int(rounds)))
+    elif what == "all":
+        path, rounds = arguments
+        print_rounds(in_turn([batch_of(loop) for loop in _all(path)], int(rounds)))
     elif what == "unshare":
         type, rounds = arguments
         print_times(compare(_new(type), _unshare(type), int(rounds)))
