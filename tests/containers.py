@@ -86,7 +86,9 @@ def _bundle(folder: Path) -> None:
     config = json.loads(path.read_text())
     config["hostname"] = HOSTNAME
     config["process"].update(terminal=False, args=PROGRAM)
-    config["linux"]["namespaces"].append({"type": "cgroup"})
+    # With cgroups of version 2 it is there already.
+    if (own_cgroups := {"type": "cgroup"}) not in config["linux"]["namespaces"]:
+        config["linux"]["namespaces"].append(own_cgroups)
     path.write_text(json.dumps(config))
 
 

@@ -133,14 +133,15 @@ def own_lines(folder: int | None = None) -> list[bytes]:
     """Read the calling thread's mountinfo, but for what a `Mount` does not have."""
     path = "/proc/thread-self/mountinfo" if folder is None else "mountinfo"
     with open(os.open(path, os.O_RDONLY, dir_fd=folder), "rb") as file:
-        lines = file.read().split(b"\n")[:-1]
+        # Before Linux 6.3 this is not escaped in sources.
+        lines = file.read().replace(b"#", rb"\043").split(b"\n")[:-1]
     return [
         b" ".join(w for w in line.split(b" ") if not w.startswith(b"propagate_from:"))
         for line in lines
     ]
 
 
-def _escape(text: str, special: str = " \t\n\\") -> str:
+def _escape(text: str, special: str = " \t\n\\#") -> str:
     return "".join(rf"\{ord(c):03o}" if c in special else c for c in text)
 
 
@@ -159,8 +160,8 @@ def written(mount: Mount) -> bytes:
         *tags,
         "-",
         _escape(mount.type),
-        _escape(mount.source or "", " \t\n\\#"),
-        ",".join(_escape(option, " \t\n\\,") for option in mount.super_options),
+        _escape(mount.source or ""),
+        ",".join(_escape(option, " \t\n\\,#") for option in mount.super_options),
     ]
     return os.fsencode(" ".join(fields))
 

@@ -91,6 +91,17 @@ def unshare_user_chrooted(to_mount: bool) -> Callable[[], None]:
     return provoke
 
 
+def _unshare_more_than_user() -> None:
+    drop_capabilities()
+    pretend(errno.EPERM)
+    lowlevel.unshare(lowlevel.CLONE_NEWUSER | lowlevel.CLONE_NEWUTS)
+
+
+def _unshare_forbidden() -> None:
+    pretend(errno.EPERM)
+    lowlevel.unshare(lowlevel.CLONE_NEWUTS)
+
+
 def _unshare_user_with_sysctl() -> None:
     drop_capabilities()
     pretend(errno.EPERM, unprivileged_userns_clone=0)
@@ -180,15 +191,20 @@ CREATING = [
          "apparmor_restrict_unprivileged_userns is 1", "AppArmor profile"),
     Case("user-seccomp", child(_unshare_user_filtered), NamespacePermissionError,
          errno.EPERM, "unshare", ("user",), "filter forbids user namespaces"),
+    Case("user-refused", child(unshare_user_chrooted(True)),
+         NamespacePermissionError, errno.EPERM, "unshare", ("user",),
+         "chrooted to a mount point", "pivot_root", POWER),
+    Case("user-refused", child(_unshare_more_than_user), NamespacePermissionError,
+         errno.EPERM, "unshare", ("user", "uts"), "chrooted to a mount point",
+         "pivot_root"),
     Case("create-power", child(_unshare_without_power), NamespacePermissionError,
          errno.EPERM, "unshare", ("uts",), "no CAP_SYS_ADMIN", "become root"),
     Case("create-seccomp", child(_unshare_filtered), NamespacePermissionError,
          errno.EPERM, "unshare", ("uts",), "seccomp filter forbids", None, POWER),
     Case("create-seccomp", child(_clone_filtered), NamespacePermissionError,
          errno.EPERM, "clone3", ("uts",), "seccomp filter forbids", None, POWER),
-    Case("create-refused", child(unshare_user_chrooted(True)),
-         NamespacePermissionError, errno.EPERM, "unshare", ("user",),
-         "kernel's rules forbid", None, POWER),
+    Case("create-refused", child(_unshare_forbidden), NamespacePermissionError,
+         errno.EPERM, "unshare", ("uts",), "kernel's rules forbid", None, POWER),
     Case("limit-zero", child(unshare_beyond(0)), NamespaceLimitError, errno.ENOSPC,
          "unshare", ("uts",), "one of user.max_uts_namespaces is 0", "sysctl",
          own_user=True),

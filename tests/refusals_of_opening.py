@@ -14,6 +14,7 @@ from provoking import (
     drop_capabilities,
     hide_proc,
     own_user,
+    refusal,
     refuse_calls,
     replace,
 )
@@ -45,6 +46,11 @@ def ask(function: Callable[[int], object], name: str) -> Callable[[], object]:
 
 def _ask_pipe(function: Callable[[int], object]) -> Callable[[], object]:
     return child(lambda: function(os.pipe()[0]))
+
+
+def _ask_pidfd_of_old_kernel() -> None:
+    replace(_nsfs, lib=FakeLib(pyns_ioctl=refusal(errno.EINVAL)))
+    lowlevel.ns_get_nstype(os.pidfd_open(os.getpid()))
 
 
 def _ask_old_kernel() -> None:
@@ -152,6 +158,8 @@ OPENING = [
          "ioctl(NS_GET_ID)", (), "came with Linux 6.18, and this is older"),
     Case("no-ioctl", child(_ask_old_kernel), UnsupportedError, errno.ENOTTY,
          "ioctl(NS_GET_ID)", (), "no such request"),
+    Case("ioctl-pidfd", child(_ask_pidfd_of_old_kernel), NotANamespaceError,
+         errno.EINVAL, "ioctl(NS_GET_NSTYPE)", (), "is a pidfd, and no namespace"),
     Case("ioctl-other-type", ask(lowlevel.ns_get_parent, "uts"), WrongTypeError,
          errno.EINVAL, "ioctl(NS_GET_PARENT)", (), "of this type do not have it"),
     Case("ioctl-other-type", ask(lowlevel.ns_get_owner_uid, "net"), WrongTypeError,
@@ -162,6 +170,9 @@ OPENING = [
          errno.EINVAL, "ioctl(NS_MNT_GET_INFO)", ("mnt",), "do not have it"),
     Case("process-look", child(_look_into_process), NamespacePermissionError,
          errno.EACCES, "ioctl(PIDFD_GET_NET_NAMESPACE)", ("net",), "ptrace access"),
+    Case("ioctl-walk", ask(lowlevel.ns_mnt_get_next, "mnt"), NamespacePermissionError,
+         errno.EPERM, "ioctl(NS_MNT_GET_NEXT)", ("mnt",), "takes CAP_SYS_ADMIN over",
+         None, ("userns", "plain")),
     Case("ioctl-outside", ask(lowlevel.ns_get_parent, "user"),
          NamespacePermissionError, errno.EPERM, "ioctl(NS_GET_PARENT)", (),
          "outside the caller's own"),

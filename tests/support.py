@@ -81,6 +81,10 @@ def _link(path: str) -> str:
         return "pending"
 
 
+class _SkippedError(Exception):
+    """For what pytest raises to skip a test, which cannot be sent to the parent."""
+
+
 def in_child(function: Callable[[], T]) -> T:
     """Run *function* in a forked child, and return or raise what it did."""
     reader, writer = os.pipe()
@@ -97,7 +101,8 @@ def in_child(function: Callable[[], T]) -> T:
             outcome = (function(), None)
         except BaseException as error:
             error.add_note("in the child:\n" + traceback.format_exc())
-            outcome = (None, error)
+            is_skip = type(error).__name__ == "Skipped"
+            outcome = (None, _SkippedError(str(error)) if is_skip else error)
         try:
             with open(writer, "wb") as file:
                 pickle.dump(outcome, file)
@@ -110,6 +115,8 @@ def in_child(function: Callable[[], T]) -> T:
     if not data:
         raise AssertionError(f"the child ended without an answer: status {status}")
     value, failure = pickle.loads(data)
+    if isinstance(failure, _SkippedError):
+        missing("", str(failure))
     if failure is not None:
         raise failure
     return cast("T", value)

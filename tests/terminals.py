@@ -1,5 +1,6 @@
 """Terminals for tests: a program on one of its own, typed at and read from."""
 
+import codecs
 import fcntl
 import os
 import re
@@ -56,6 +57,8 @@ class Screen:
         self.name = name
         self.process = process
         self._unread = ""
+        # A character may come in two parts.
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
     def type(self, text: str) -> None:
         """Type; a line ends with a line feed."""
@@ -74,7 +77,7 @@ class Screen:
             ready = left > 0 and select.select([self.master], [], [], left)[0]
             said = self._read() if ready else b""
             assert said, f"{pattern!r} does not come: {self._unread!r}"
-            self._unread += said.decode(errors="replace")
+            self._unread += self._decoder.decode(said)
         self._unread = self._unread[found.end() :]
         return found
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from engine_files import cgroup
 from holding import Holder, holder
+from provoking import own_mounts
 from support import in_child, program
 
 from pynamespaces import _proc, unshare
@@ -120,7 +121,7 @@ def test_not_seen(group: Path, inside: Holder, *, over: bool) -> None:
     gone = [program("umount"), "--lazy", "--recursive", "/sys/fs/cgroup"]
 
     def look() -> frozenset[int]:
-        unshare("mnt")
+        own_mounts()
         subprocess.run(tmpfs if over else gone, check=True)
         mounted = str(group.parent)
         if over and mounted != "/sys/fs/cgroup":

@@ -9,7 +9,7 @@ from commanding import check_refusal, pynamespaces
 from holding import Holder
 from naming import in_own_run, ip, ip_names, leave
 from pinning import in_own_mounts, mounted_at
-from support import TIER
+from support import TIER, program
 
 from pynamespaces import NetNamespace
 
@@ -52,6 +52,7 @@ def test_pin_of_another_type(target: Holder, tmp_path: Path) -> None:
 @powerful
 def test_netns() -> None:
     """Names are created, listed and deleted as ``ip netns`` does."""
+    program("ip")
 
     def use() -> None:
         assert pynamespaces("netns", "list").stdout == ""

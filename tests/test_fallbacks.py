@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import pytest
 from holding import Holder, holder, in_own_userns
+from newer import has, leads_to_pending
 from old_kernels import (
     GET_ID,
     KERNELS,
@@ -285,8 +286,10 @@ def test_unshared(
     kernel: str, run: Callable[[Callable[[], None]], None], type: TypeLike
 ) -> None:
     """Fresh ones are left; only a pending pid namespace cannot be opened."""
-    # Only a pidfd of the thread itself leads to it before its first process.
-    late = type == "pid" and kernel != "6.17"
+    # Only a pidfd of the thread itself leads to it before its first process, or a link
+    # of the newest kernels.
+    by_pidfd = kernel == "6.17" and has("pidfd-namespaces")
+    late = type == "pid" and not by_pidfd and not leads_to_pending()
 
     def enter() -> None:
         with Tasks() as tasks:

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import FunctionType
 
 import pytest
+from newer import need
 from provoking import mount, own_mounts, told_by_clone
 from support import identity, in_child, own_all, program, run_python
 
@@ -231,6 +232,7 @@ def test_numbers_of_a_program_that_closes_all() -> None:
 @powerful
 def test_inode_number_of_the_pidfd(tmp_path: Path) -> None:
     """A file that has the pidfd's number and inode number is not closed as ours."""
+    need("thread-pidfds")
 
     def visit() -> tuple[bool, bool]:
         Namespace.current("uts").close()

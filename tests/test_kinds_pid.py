@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager
 import pytest
 from creating import nothing_happens
 from holding import in_own_userns
+from newer import need
 from provoking import dead_pid, hide_proc, refuse_ioctl
 from support import in_child
 from watching import in_worker
@@ -256,6 +257,7 @@ def test_no_number(number: object) -> None:
 
 def test_without_proc() -> None:
     """The kernel answers without /proc; without either it is told as not there."""
+    need("pid-translation")
 
     def check() -> None:
         with nest(1) as [(pid, inside)]:

@@ -5,17 +5,17 @@ from types import FunctionType
 
 import pytest
 
-from pynamespaces import Namespace, NamespaceType, _lib
+from pynamespaces import Namespace, NamespaceType, _declared, _lib
 from pynamespaces._ffi import ffi
 from pynamespaces._ffi import lib as built
 
 INTEGERS = {"int", "unsigned int", "long", "unsigned long", "uint64_t", "uintptr_t"}
 FUNCTIONS = {
     name: value
-    for name, value in vars(_lib.Lib).items()
+    for name, value in vars(_declared.Lib).items()
     if isinstance(value, FunctionType) and name.startswith("pyns_")
 }
-CONSTANTS = set(_lib.Lib.__annotations__)
+CONSTANTS = set(_declared.Lib.__annotations__)
 
 
 def _built(functions: bool) -> set[str]:
@@ -35,7 +35,7 @@ def test_constants() -> None:
 @pytest.mark.parametrize("name", sorted(CONSTANTS))
 def test_constant_is_an_int(name: str) -> None:
     """A constant is an int, as its annotation says."""
-    assert _lib.Lib.__annotations__[name] is int
+    assert _declared.Lib.__annotations__[name] is int
     assert type(getattr(built, name)) is int
 
 
@@ -62,7 +62,10 @@ def test_function_returns_an_int(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("protocol", "struct"),
-    [(_lib.Target, "struct pyns_target"), (_lib.MntInfo, "struct pyns_mnt_info")],
+    [
+        (_declared.Target, "struct pyns_target"),
+        (_declared.MntInfo, "struct pyns_mnt_info"),
+    ],
 )
 def test_plain_records(protocol: type[object], struct: str) -> None:
     """A typed record has the fields of the struct, in order."""
@@ -74,8 +77,8 @@ def test_plain_records(protocol: type[object], struct: str) -> None:
 @pytest.mark.parametrize(
     ("protocol", "struct"),
     [
-        (_lib.Names, "struct pyns_names"),
-        (_lib.Creation, "struct pyns_creation"),
+        (_declared.Names, "struct pyns_names"),
+        (_declared.Creation, "struct pyns_creation"),
     ],
 )
 def test_records(protocol: type[object], struct: str) -> None:
@@ -87,7 +90,7 @@ def test_records(protocol: type[object], struct: str) -> None:
 def test_inhabitant() -> None:
     """What keeps an inhabitant is the shim's alone, but for what is read of it."""
     names = {name for name, _ in ffi.typeof("struct pyns_inhabitant").fields}
-    assert names - set(_lib.Inhabitant.__annotations__) == {"room"}
+    assert names - set(_declared.Inhabitant.__annotations__) == {"room"}
 
 
 @pytest.mark.parametrize("type", ["net", "uts", "user"])

@@ -7,6 +7,7 @@ import struct
 from collections.abc import Sequence
 
 import pytest
+from newer import need
 
 from pynamespaces import (
     CloneFlag,
@@ -70,6 +71,8 @@ def test_wrong_type() -> None:
 @pytest.mark.tier("root")
 def test_scan_has_what_is_listed(monkeypatch: pytest.MonkeyPatch) -> None:
     """A namespace that only a message on its way keeps is in an inventory."""
+    need("nsfs-handles")
+    monkeypatch.setattr(_nsfs, "lib", Listing([]))
     sender, receiver = socket.socketpair()
     with sender, receiver:
         with Namespace.new("uts") as namespace:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 import pytest
+from newer import need
 from provoking import (
     another_process,
     need_own_user,
@@ -55,6 +56,7 @@ def _pidfd_ioctl(name: str) -> Callable[[int], int]:
 @pytest.mark.parametrize("name", PIDFD_LINKS)
 def test_namespace_of_pidfd(name: str) -> None:
     """A pidfd's namespace is that of the process's link."""
+    need("pidfd-namespaces")
     with another_process() as pid:
         pidfd = lowlevel.pidfd_open(pid)
         fd = _pidfd_ioctl(name)(pidfd)
@@ -68,6 +70,7 @@ def test_namespace_of_pidfd(name: str) -> None:
 @pytest.mark.parametrize("type", ALL_TYPES)
 def test_fresh_namespace_of_pidfd(type: str) -> None:
     """A pidfd's namespace is the process's, not that of who asks."""
+    need("pidfd-namespaces")
     name = f"{type}_for_children" if type in ("pid", "time") else type
 
     def found() -> bool:
@@ -82,6 +85,7 @@ def test_fresh_namespace_of_pidfd(type: str) -> None:
 
 def test_namespace_of_the_dead() -> None:
     """A zombie has no namespace to open."""
+    need("pidfd-namespaces")
     pidfd = lowlevel.pidfd_open(pid := zombie())
     with pytest.raises(NoSuchProcessError):
         lowlevel.pidfd_get_net_namespace(pidfd)
@@ -123,6 +127,7 @@ def test_handle_of_another() -> None:
 
 def test_handle_without_power() -> None:
     """A namespace that is not the caller's is as good as dead, which the text says."""
+    need("nsfs-handles")
     need_own_user()
 
     def open_outside() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from filing import INSIDE, OUTSIDE, Tree, contents, tree
+from newer import need
 from provoking import drop_capabilities, need_own_user, own_user
 from support import in_child
 from targets import POWER
@@ -133,6 +134,7 @@ def test_dots_while_others_rename(tree: Tree) -> None:
 @POWER
 def test_chrooted_caller(tree: Tree) -> None:
     """A caller that is chrooted opens from the root of the namespace, and stays."""
+    need("pidfd-namespaces")
 
     def ask() -> None:
         # There is no /proc in the folder.
@@ -153,6 +155,7 @@ def test_chrooted_caller(tree: Tree) -> None:
 
 def test_chrooted_caller_without_power(tmp_path: Path) -> None:
     """Without power over its namespace, a chrooted caller's own root is the root."""
+    need("pidfd-namespaces")
     need_own_user()
     (tmp_path / "file").write_bytes(OUTSIDE)
     (tmp_path / "folder").mkdir()

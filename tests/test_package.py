@@ -69,6 +69,7 @@ def test_other_systems() -> None:
     [
         ("import os; os.environ['CC'] = '/no/such/cc'", "C compiler (/no/such/cc)"),
         ("import sysconfig; sysconfig.get_path = lambda name: '/no'", "Python.h"),
+        ("import os; os.environ['CFLAGS'] = '-nostdinc'", "stdio.h"),
     ],
 )
 def test_build_names_what_is_missing(hide: str, words: str) -> None:

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -17,11 +18,12 @@ from provoking import (
     replace,
 )
 from refusals_of_starting import fresh_cgroups
-from starting import OURS, POWER, ROOT, Options, makable
+from starting import OURS, POWER, ROOT, Options, living, makable
 from support import in_child
+from targets import fresh
 
 from pynamespaces import Namespace, Popen, _core, check_output, lowlevel, run, unshare
-from pynamespaces._core import record, residents
+from pynamespaces._core import residents
 
 
 def _without_clone3(check: Callable[[], object]) -> object:
@@ -74,28 +76,26 @@ def test_cgroup_without_clone3() -> None:
     assert _without_clone3(check)
 
 
-def test_time_before_execve_enters_it() -> None:
-    """Before Linux 6.2 a fresh time namespace is made first, and joined."""
+def test_time_is_there_at_once() -> None:
+    """Who has started a program finds it in its time namespace, made beforehand."""
     need_own_user()
+    for _ in range(20):
+        with living(new=makable("time"), time_offsets={"boottime": 1234}) as process:
+            inside = os.readlink(f"/proc/{process.pid}/ns/time")
+            assert inside != str(Namespace.current("time").id)
+            with closing(process.namespaces) as found:
+                assert str(found["time"].id) == inside
+            offsets = Path(f"/proc/{process.pid}/timens_offsets").read_text()
+            assert "boottime         1234         0" in offsets
 
-    def check() -> tuple[str, list[str]]:
-        replace(os, uname=lambda: os.uname_result(["", "", "6.1.0-9", "", ""]))
-        assert not record._execve_enters_time()
-        command = [
-            "sh",
-            "-c",
-            "readlink /proc/self/ns/time; cat /proc/self/timens_offsets",
-        ]
-        text = check_output(
-            command, new=makable("time"), time_offsets={"boottime": 1234}, text=True
-        )
-        link, *offsets = text.split("\n")
-        return link, offsets
 
-    link, offsets = in_child(check)
-    assert link.startswith("time:[")
-    assert link != str(Namespace.current("time").id)
-    assert any(line.split() == ["boottime", "1234", "0"] for line in offsets)
+def test_time_of_joined_user() -> None:
+    """A time namespace belongs to the user namespace that is joined along with it."""
+    need_own_user()
+    with fresh("user") as user, living(join=user, new="time") as process:
+        with closing(process.namespaces) as found:
+            with closing(found["time"].owner()) as owner:
+                assert owner.id == found["user"].id == user.id
 
 
 def test_init_from_memory(monkeypatch: pytest.MonkeyPatch) -> None:

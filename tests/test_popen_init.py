@@ -12,6 +12,7 @@ from starting import (
     LIMIT,
     Ours,
     children_of,
+    eventually,
     has_ended,
     living,
     makable,
@@ -23,7 +24,7 @@ from starting import (
 )
 from support import in_child
 
-from pynamespaces import Popen, run
+from pynamespaces import Popen, TypeLike, run
 
 NEW = makable("pid")
 ENDS = [("exit 0", 0), ("exit 7", 7), ("exit 255", 255), ("kill -9 $$", -9)]
@@ -51,6 +52,23 @@ def test_ids() -> None:
     assert (own != "1", parent) == (True, "1")
     assert said(*script, new=NEW, init=True).split()[1] == "1"
     assert said(*script, new=NEW, init=False).split() == ["1", "0"]
+
+
+@pytest.mark.parametrize("new", [("user", "pid"), ("user", "pid", "mnt")])
+def test_has_no_directory(
+    new: tuple[TypeLike, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The init has not the caller's directory, through which its program could go."""
+    monkeypatch.chdir(tmp_path)
+    with living(new=new, die_with_parent=True, cwd="/") as process:
+        assert os.readlink(f"/proc/{process.pid}/cwd") == "/"
+        # The guard, which nobody waits for to begin, is beside it.
+        eventually(
+            lambda: (
+                {os.readlink(f"/proc/{pid}/cwd") for pid in children_of(os.getpid())}
+                == {"/"}
+            )
+        )
 
 
 def test_program_is_first() -> None:

@@ -8,6 +8,7 @@ from contextlib import closing
 
 import pytest
 from holding import in_own_userns
+from newer import has, need
 from provoking import another_process, need_own_user, own_user
 from refs import (
     WAYS,
@@ -75,14 +76,15 @@ def reuse(type: TypeLike, way: str) -> bool:
 def test_number_lives_again(type: TypeLike, way: str) -> None:
     """The namespace that has the dead one's number is not taken for it (6.18)."""
     need_own_user()
-    # The documented weakness before 6.18, but not of mount namespaces.
-    weak = type == "uts" and (way == "6.17" or not has_handles())
+    # The documented weakness before 6.18; of mount namespaces, before 6.11.
+    weak = not has("mntns-ids") if type == "mnt" else way == "6.17" or not has_handles()
     assert reuse(type, way) is not weak
 
 
 @POWER
 def test_cookie_tells() -> None:
     """Before 6.18, the cookie tells network namespaces of one number apart."""
+    need("netns-cookies")
 
     def look() -> list[bool]:
         with made("net") as one, made("net") as two:
@@ -102,6 +104,7 @@ def test_cookie_tells() -> None:
 
 def test_own_cookie() -> None:
     """Before 6.18, the cookie of the own network namespace needs no power."""
+    need("netns-cookies")
 
     def look() -> bool:
         with closing(Namespace.current("net")) as here:

@@ -110,6 +110,7 @@ def test_we_use_what_ip_made() -> None:
 @POWER
 def test_ip_and_we_create_one_name() -> None:
     """Of ``ip netns add`` and us, at the same time, one wins."""
+    program("ip")
 
     def ours() -> None:
         registry.create("blue", make)

@@ -5,6 +5,7 @@ import signal
 import socket
 
 import pytest
+from newer import need
 from populating import (
     TYPES,
     alone,
@@ -105,6 +106,7 @@ def test_nested_users() -> None:
 
 def test_nested_pids() -> None:
     """So is a pid namespace, of one in which nobody lives any more."""
+    need("pidfd-namespaces")
 
     def look() -> None:
         ours, theirs = socket.socketpair()

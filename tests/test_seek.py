@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from holding import holder
+from newer import need
 from provoking import another_process, hide_proc, own_user
 from refs import made
 from support import identity, in_child, own
@@ -210,6 +211,7 @@ def test_traps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_without_proc() -> None:
     """Without /proc, only the calling thread's own is found."""
+    need("pidfd-namespaces")
 
     def look() -> tuple[bool, bool]:
         known = id_of("/proc/self/ns/uts")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from holding import Holder, holder, in_own_userns
+from newer import need
 from support import identity, in_child, own_all
 from watching import Tasks, in_main_of_many, in_worker, link_of, mark, traced
 
@@ -180,6 +181,7 @@ def test_target_loses_power() -> None:
 @powerful
 def test_root_and_cwd(target: Holder, tmp_path: Path) -> None:
     """With mnt, a chroot and a deleted working directory come back."""
+    need("pidfd-namespaces")  # There is no /proc.
 
     def enter() -> None:
         gone = tmp_path / "root/gone"

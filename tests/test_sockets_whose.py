@@ -5,6 +5,7 @@ from collections.abc import Callable
 from contextlib import closing
 
 import pytest
+from newer import need
 from provoking import closed_fd, drop_capabilities, is_cloexec
 from support import in_child, own
 from veth import Pair, net, pair
@@ -48,6 +49,8 @@ def test_namespace_outlives_the_socket(pair: Pair) -> None:
 @pytest.mark.parametrize("powerful", [True, False])
 def test_from_socket_of_here(powerful: bool) -> None:
     """A socket of the caller's own namespace tells it to an ordinary user as well."""
+    if not powerful:
+        need("netns-cookies")
 
     def ask() -> bool:
         if not powerful:
@@ -81,6 +84,7 @@ def test_from_what_has_no_descriptor() -> None:
 
 def test_cookie(pair: Pair) -> None:
     """Each namespace has its own cookie, the one that its sockets have."""
+    need("netns-cookies")
     with closing(Namespace.current("net")) as home:
         cookies = [ns.cookie for ns in (home, *pair)]
         again = [ns.cookie for ns in (home, *pair)]

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from newer import leads_to_pending, need
+from old_kernels import on_old
 from provoking import another_process, another_thread, own_mounts
 from support import ALL_TYPES, TIER, in_child, own_all, status_field
 
@@ -21,6 +23,7 @@ from pynamespaces import (
     NamespaceError,
     NamespaceSet,
     NamespaceType,
+    NoSuchNamespaceError,
     Popen,
     TypeLike,
     lowlevel,
@@ -289,6 +292,7 @@ def test_moves_nobody() -> None:
 @pytest.mark.parametrize("threaded", [False, True])
 def test_pid_pending(threaded: bool, found: Support) -> None:
     """Where children are born elsewhere, that is kept, and told."""
+    need("pidfd-namespaces")
 
     def pending() -> tuple[Support, int]:
         unshare("pid")
@@ -308,6 +312,24 @@ def test_pid_pending(threaded: bool, found: Support) -> None:
     assert not told["uts"]["new"].works
     assert "init of a fresh pid namespace" in (told["uts"]["new"].reason or "")
     assert told["uts"]["enter"].works == found["uts"]["enter"].works
+
+
+@pytest.mark.tier("root", "userns")
+def test_pid_pending_on_old() -> None:
+    """Where nothing leads to where children are born, nothing is tried."""
+
+    def pending() -> int:
+        unshare("pid")
+        with pytest.raises(NoSuchNamespaceError, match=r"before Linux 6\.11"):
+            support()
+        pid = os.fork()
+        if pid == 0:
+            os._exit(os.getpid())
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+    if leads_to_pending():
+        pytest.skip("on this kernel the link always leads there")
+    assert on_old("5.10", pending) == 1
 
 
 @pytest.mark.tier("root", "userns")
