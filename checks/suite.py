@@ -33,7 +33,8 @@ INSIDE = (
     *("test_interpreters.py", "test_package.py", "test_popen.py", "test_popen_aio*.py"),
     *("test_popen_hook.py", "test_popen_stdlib.py", "test_popen_threads.py"),
     *("test_set.py", "test_set_entering.py"),
-    *("test_threads_*.py", "test_trace_limits.py", "test_way_back.py"),
+    *("test_threads_*.py", "test_trace_interrupted.py", "test_trace_limits.py"),
+    "test_way_back.py",
 )
 
 LEFT_OUT = {"plain": ("test_faults.py",), "userns": ("test_pytest_plugin.py",)}

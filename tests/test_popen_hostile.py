@@ -1,6 +1,7 @@
 """What others may do to the children that come before a program, and what they keep."""
 
 import os
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -10,20 +11,22 @@ import pytest
 from provoking import need_own_user
 from refusals_of_starting import fresh_cgroups
 from starting import POWER, Options
-from support import missing, program, run_python
+from support import program, run_python
 
 from pynamespaces import Popen, _proc, run
 
-SLOWLY = 1000
-"""How long each execution of a program is held up, in milliseconds."""
-
 HEAD = """
-import errno, os, signal, sys, threading, time
+import errno, fcntl, os, signal, sys, threading, time
 from pynamespaces import Namespace, Popen, SpawnError, run, unshare
 
 main = threading.get_native_id()
 # From its first use on, the library keeps a pidfd of each thread.
 Namespace.current("net").close()
+
+# Who executes a file that is leased waits until the lease is given up.
+lease = os.open(sys.argv[1], os.O_RDONLY)
+signal.signal(signal.SIGIO, signal.SIG_IGN)
+fcntl.fcntl(lease, fcntl.F_SETLEASE, fcntl.F_WRLCK)
 
 def children():
     with open(f"/proc/self/task/{main}/children") as file:
@@ -41,7 +44,7 @@ def when(count, act):
 def refused(**options):
     before = set(os.listdir("/proc/self/fd"))
     try:
-        Popen(["touch", sys.argv[1]], **options)
+        Popen([sys.argv[1], sys.argv[2]], **options)
     except SpawnError as error:
         assert error.errno == errno.ECANCELED, error
     else:
@@ -52,18 +55,27 @@ def refused(**options):
         pass
     else:
         raise AssertionError("a child was left")
+    thread.join()
+    os.dup2(0, lease)
     paths = {f"/proc/self/fd/{fd}" for fd in {*os.listdir("/proc/self/fd")} - before}
     # One was of the listing itself.
     left = {os.readlink(path) for path in paths if os.path.lexists(path)}
     assert not left, left
-    assert not os.path.exists(sys.argv[1])
+    assert not os.path.exists(sys.argv[2])
 """
 
 KILLED = """
-options, number = eval(sys.argv[2]), int(sys.argv[3])
-thread = when(number + 1, lambda found: os.kill(found[number], int(sys.argv[4])))
+options, number, signo = eval(sys.argv[3]), int(sys.argv[4]), int(sys.argv[5])
+
+# While it is ending, all others go on, and must not take it for a program.
+os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])
+
+def disturb(found):
+    os.sched_setscheduler(found[number], os.SCHED_IDLE, os.sched_param(0))
+    os.kill(found[number], signo)
+
+thread = when(number + 1, disturb)
 refused(**options)
-thread.join()
 """
 
 MEMORY = """
@@ -74,25 +86,21 @@ seen = []
 def look(found):
     with open(f"/proc/{found[-1]}/status") as file:
         seen.extend(line for line in file if line.startswith("VmRSS"))
+    os.dup2(0, lease)
 
 thread = when(2, look)
-there = Namespace.from_pid(int(sys.argv[2]), "pid")
-assert run(["true"], join=there).returncode == 0
+there = Namespace.from_pid(int(sys.argv[3]), "pid")
+assert run([sys.argv[1], sys.argv[2]], join=there).returncode == 0
 thread.join()
 assert 0 < int(seen[0].split()[1]) < 32 << 10, seen
 """
 
 
-def slowly(code: str, *args: str) -> None:
-    """Run code in a process whose children take long to execute something."""
+def held_up(code: str, *args: str) -> None:
+    """Run code, whose first argument is a program that waits to be executed."""
     with tempfile.TemporaryDirectory() as folder:
-        strace = [program("strace"), "-fqq", "-o", f"{folder}/log"]
-        strace += ["-e", "trace=execve,execveat"]
-        strace += ["-e", f"inject=execve,execveat:delay_enter={1000 * SLOWLY}:when=1"]
-        done = run_python(HEAD + code, f"{folder}/marker", *args, prefix=strace,
-                          check=False)  # fmt: skip
-    if "ptrace" in done.stderr:
-        missing("strace", done.stderr)
+        touch = shutil.copy(program("touch"), folder)
+        done = run_python(HEAD + code, touch, f"{folder}/marker", *args, check=False)
     assert done.returncode == 0, done.stderr
 
 
@@ -112,7 +120,7 @@ COPY, SHARING = Options(new="uts", user=0), Options(new=("user", "pid"), init=Fa
 def test_disturbed(options: Options, signo: int, number: int) -> None:
     """A child that is killed, or stopped with memory of its own, is an error."""
     need_own_user()
-    slowly(KILLED, repr(dict(options)), str(number), str(int(signo)))
+    held_up(KILLED, repr(dict(options)), str(number), str(int(signo)))
 
 
 @POWER
@@ -125,7 +133,7 @@ def test_memory_is_let_go_of() -> None:
         while not inside:
             with open(children, encoding="ascii") as file:
                 inside = file.read().strip()
-        slowly(MEMORY, inside)
+        held_up(MEMORY, inside)
         assert other.stdin
         other.stdin.close()
 

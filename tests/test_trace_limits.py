@@ -1,8 +1,7 @@
-"""`trace` in odd places: clocks, descriptors, memory, interruptions."""
+"""`trace` in odd places: clocks, descriptors, memory."""
 
 import os
 import resource
-import signal
 import subprocess
 import sys
 import threading
@@ -108,36 +107,6 @@ def test_little_memory() -> None:
     without = [program("setpriv"), "--bounding-set=-ipc_lock", "--inh-caps=-ipc_lock"]
     command = [sys.executable, "-c", STORMING, "20000"]
     assert int(run_python(code, *command, prefix=without).stdout) >= 20_000
-
-
-def test_interrupted() -> None:
-    """Who is interrupted and reads on is told what came before."""
-
-    class StopError(Exception):
-        pass
-
-    def stop(*_: object) -> None:
-        raise StopError
-
-    def look() -> None:
-        signal.signal(signal.SIGALRM, stop)
-        command = [sys.executable, "-c", STORMING, "50000"]
-        found: list[TraceEvent] = []
-        stops = 0
-        with trace(command=command, backend="perf-own", syscalls=["setns"]) as traced:
-            while not traced.ended:
-                try:
-                    signal.setitimer(signal.ITIMER_REAL, 0.02)
-                    found += traced.read(0.1)
-                    signal.setitimer(signal.ITIMER_REAL, 0)
-                except StopError:
-                    stops += 1
-        told = sum(isinstance(event, SetnsEvent) for event in found)
-        # The call that is just being told may be lost.
-        assert 50_000 - 2 * stops <= told + traced.lost <= 50_000
-        assert stops
-
-    in_child(look)
 
 
 def test_no_room_for_more(monkeypatch: pytest.MonkeyPatch) -> None:

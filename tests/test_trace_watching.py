@@ -1,18 +1,21 @@
 """`trace`: what is watched and how, what is lost, and what is left when it ends."""
 
 import asyncio
+import gc
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
 import pytest
+from mounting import fresh_mounts, inside, mount
 from provoking import another_process
 from support import TIER, in_child, own
 from traced import all_so_far, failing
@@ -25,12 +28,19 @@ from pynamespaces.tracing import (
     SetnsEvent,
     TraceEvent,
     UnshareEvent,
+    _calibration,
+    _points,
     trace,
 )
 
 ROOT = pytest.mark.tier("root")
 
 UTS = int(lowlevel.CLONE_NEWUTS)
+
+
+def mount_tracefs() -> None:
+    """Have tracefs here, whether or not it was there."""
+    mount(str(Path(_points._FOLDER).parent.parent), type="tracefs")
 
 
 def pids(events: list[TraceEvent]) -> set[int]:
@@ -329,8 +339,16 @@ def test_killed() -> None:
     assert tracer.stdout.readline() == b"on\n"
     tracer.kill()
     tracer.communicate()
-    for folder in Path("/sys/kernel/tracing/events/syscalls").glob("sys_*_setns"):
-        assert (folder / "enable").read_text().strip() in ("0", "0*")
+
+    def switches() -> list[str]:
+        mount_tracefs()
+        folders = Path(_points._FOLDER).glob("sys_*_setns")
+        return [(folder / "enable").read_text().strip() for folder in folders]
+
+    with fresh_mounts() as mounts:
+        found = inside(mounts, switches)
+    assert len(found) == 2
+    assert {*found} <= {"0", "0*"}
 
 
 # --- refusals ---
@@ -402,10 +420,34 @@ def test_wrong_arguments(message: str) -> None:
 @ROOT
 def test_without_tracefs() -> None:
     """Where tracefs may not be read, the numbers are found by trying."""
-    from pynamespaces.tracing import _calibration, _points
-
     points = _points.points_of(["unshare", "clone", "clone3"])
-    assert _calibration.find_numbers(points) == _points.read_numbers(points)
+
+    def read() -> dict[_points.Point, int]:
+        mount_tracefs()
+        return _points.read_numbers(points)
+
+    with fresh_mounts() as mounts:
+        assert _calibration.find_numbers(points) == inside(mounts, read)
+
+
+def test_no_cycle_where_tracefs_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the callers have is let go of at once, not when it is looked for cycles."""
+    for name in ("_FOLDER", "_OLD_FOLDER"):
+        monkeypatch.setattr(_points, name, str(tmp_path))
+
+    def look() -> weakref.ref[set[int]]:
+        held = {1}
+        with suppress(FileNotFoundError):
+            _points.read_numbers(_points.points_of(["unshare"]))
+        return weakref.ref(held)
+
+    gc.disable()
+    try:
+        assert look()() is None
+    finally:
+        gc.enable()
 
 
 def test_own_tasks() -> None:

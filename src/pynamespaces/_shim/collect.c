@@ -32,11 +32,15 @@ static void kill_and_reap(int pidfd, int pid) {
 }
 
 /* Whether it has ended without having executed anything: then it still would send no
- * signal. */
+ * signal. Its memory it has let go of; so it may be ending just now, and is waited for.
+ * Who has executed something is not waited for: there is no such child. */
 int pyns_died_before_execve(int pidfd) {
-    siginfo_t info = {.si_pid = 0};
-    unsigned int options = WEXITED | WNOHANG | WNOWAIT | __WCLONE;
-    return pyns_wait_for(pidfd, 0, &info, options) == 0 && info.si_pid != 0;
+    siginfo_t info;
+    unsigned int options = WEXITED | WNOWAIT | __WCLONE;
+    long told;
+    while ((told = pyns_wait_for(pidfd, 0, &info, options)) < 0 && errno == EINTR)
+        ;
+    return told == 0;
 }
 
 /* Take over one handle, with the id that its sender has here. Return its tag; 0: there

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from .._lib import lib
@@ -87,7 +86,8 @@ class _Answerer:
         self, command: Args, clone3: Clone3, options: dict[str, object] | None
     ) -> None:
         self._owner = lib.pyns_process()
-        self._events: deque[TraceEvent] = deque()
+        self._events: list[TraceEvent] = []
+        self._taken: list[TraceEvent] = []
         self._changed = threading.Condition()
         self._is_over = self._is_to_end = False
         self._failure: BaseException | None = None
@@ -130,20 +130,25 @@ class _Answerer:
             with self._changed:
                 self._failure, self._is_over = failure, True
                 self._changed.notify_all()
+            # Its traceback has this frame.
+            del failure
 
     def is_empty(self) -> bool:
         """Return whether nothing more will come."""
         self._refuse_in_fork()
         with self._changed:
-            return self._is_over and not self._events and self._failure is None
+            return self._is_over and not self._has_events() and self._failure is None
 
     def _refuse_in_fork(self) -> None:
         # There is no thread that answers, and who held the lock may be gone.
         if lib.pyns_process() != self._owner:
             raise RuntimeError("a fork cannot go on with a trace")
 
+    def _has_events(self) -> bool:
+        return bool(self._taken or self._events)
+
     def _has_news(self) -> bool:
-        return self._is_over or bool(self._events)
+        return self._is_over or self._has_events()
 
     def wait(self, timeout: float | None) -> None:
         """Wait for events, and leave them."""
@@ -156,12 +161,19 @@ class _Answerer:
         self._refuse_in_fork()
         with self._changed:
             self._changed.wait_for(self._has_news, timeout)
-            events = list(self._events)
-            self._events.clear()
-            if not events and self._failure is not None:
+            if not self._has_events() and self._failure is not None:
                 failure, self._failure = self._failure, None
-                raise failure
-            return events
+                try:
+                    raise failure
+                finally:
+                    # The traceback has this frame.
+                    del failure
+            self._taken += self._events
+            del self._events[:]
+        # Of the lock it has let go by now: no call comes after this, after which a
+        # signal's handler could raise.
+        events, self._taken = self._taken, []
+        return events
 
     def end(self) -> None:
         """End the program and the thread."""

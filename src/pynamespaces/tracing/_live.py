@@ -197,6 +197,15 @@ class Trace:
         Raises:
             ValueError: It is closed; or *timeout* is no number.
         """
+        self._wait(timeout)
+        empty: deque[TraceEvent] = deque()
+        events = list(self._next)
+        # No call comes between, after which a signal's handler could raise.
+        self._next = empty
+        return events
+
+    def _wait(self, timeout: float | None) -> None:
+        """Wait for events, unless there are some, or will be none."""
         if self._is_closed:
             raise ValueError("the trace is closed")
         _check(timeout)
@@ -212,9 +221,6 @@ class Trace:
                     break
             if not self._is_over:
                 self._source.wait(left)
-        events = list(self._next)
-        self._next.clear()
-        return events
 
     def _fill(self) -> None:
         # First this, so that all that has come by then is among what is left.
@@ -227,7 +233,7 @@ class Trace:
             self._source.read()
         events = self._source.events
         wanted = list(filter(self._wish.wants, events))
-        # No call comes between, after which a signal's handler could raise.
+        # As above.
         self._next += wanted
         del events[:]
 
@@ -238,7 +244,7 @@ class Trace:
                 yield self._next.popleft()
             if self.ended:
                 return
-            self._next += self.read()
+            self._wait(None)
 
     async def __aiter__(self) -> AsyncIterator[TraceEvent]:
         """Wait for events as a coroutine: `asyncio` runs others meanwhile."""
@@ -247,7 +253,7 @@ class Trace:
                 yield self._next.popleft()
             if self.ended:
                 return
-            self._next += self.read(0)
+            self._wait(0)
             if not self._next:
                 await asyncio.sleep(self._interval)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, Literal, NamedTuple, TypeAlias, get_args
 
@@ -14,10 +15,8 @@ Syscall: TypeAlias = Literal["setns", "unshare", "clone", "clone3"]
 SYSCALLS: Final[tuple[Syscall, ...]] = get_args(Syscall)
 
 # Where tracefs is, and where it was before it had a place of its own.
-_FOLDERS: Final = (
-    "/sys/kernel/tracing/events/syscalls",
-    "/sys/kernel/debug/tracing/events/syscalls",
-)
+_FOLDER: Final = "/sys/kernel/tracing/events/syscalls"
+_OLD_FOLDER: Final = "/sys/kernel/debug/tracing/events/syscalls"
 
 _NAMESPACES: Final = sum(type.flag for type in NamespaceType)
 # The low byte is the signal at the end: clone(2) cannot make time namespaces.
@@ -62,17 +61,19 @@ def read_numbers(points: Collection[Point]) -> dict[Point, int]:
     Raises:
         OSError: tracefs is not mounted, or the caller may not read it.
     """
-    error: OSError | None = None
-    for folder in _FOLDERS:
-        try:
-            return {
-                point: int(Path(folder, point.name, "id").read_text("ascii"))
-                for point in points
-            }
-        except OSError as failure:
-            error = error or failure
-    assert error is not None
-    raise error
+    try:
+        return _read_numbers(_FOLDER, points)
+    except OSError:
+        with suppress(OSError):
+            return _read_numbers(_OLD_FOLDER, points)
+        raise
+
+
+def _read_numbers(folder: str, points: Collection[Point]) -> dict[Point, int]:
+    return {
+        point: int(Path(folder, point.name, "id").read_text("ascii"))
+        for point in points
+    }
 
 
 # --- struct perf_event_attr, as of PERF_ATTR_SIZE_VER5 --------------------------------
