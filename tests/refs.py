@@ -48,7 +48,7 @@ WAYS: Final[dict[str, Callable[[], object]]] = {
 }
 """What to run first, in a child, to have references made and resolved in this way."""
 
-_SETTLE: Final = 30.0
+_SETTLE: Final = 10.0
 """How long the kernel may take to free a namespace, in seconds."""
 
 
@@ -153,7 +153,6 @@ def is_gone_soon(ref: NamespaceRef) -> bool:
     """Return whether it is gone once the kernel has let go of it."""
     deadline = time.monotonic() + _SETTLE
     # User and pid namespaces live on for the moments that freeing their tasks takes.
-    # And old kernels cannot tell another that has got the same number.
     while not is_gone(ref) and time.monotonic() < deadline:
         time.sleep(0.001)
     return is_gone(ref)

@@ -1,10 +1,7 @@
 """The examples of the how-to about watching do what they say."""
 
-import doctest
-import re
 import shlex
 from collections.abc import Mapping
-from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -16,8 +13,7 @@ from starting import ROOT
 from support import program
 from terminals import COMMAND, screen
 from test_docs_starting import ALL, parts_of
-
-from pynamespaces._types import override
+from typed_in import check, converted
 
 PAGE: Final = "watch-namespaces"
 
@@ -30,34 +26,6 @@ ANYWHERE: Final = [
     ("Forbid it", ALL),
     ("For other programs", ("root",)),
 ]
-
-_CONSOLE: Final = re.compile(r"^```console\n\$ (.*)\n((?:.*\n)*?)```$", re.MULTILINE)
-
-
-class Checker(doctest.OutputChecker):
-    """Numbers and times are others each time."""
-
-    @override
-    def check_output(self, want: str, got: str, optionflags: int) -> bool:
-        """Return whether it is the same but for these, and for blanks."""
-        return super().check_output(_plain(want), _plain(got), optionflags)
-
-
-def _plain(text: str) -> str:
-    # Whether it was looked at in time to be sure is not for a test.
-    text = text.replace("?)", ")")
-    return re.sub(r"\d+", "#", text)
-
-
-def _typed(found: re.Match[str]) -> str:
-    line, said = found.groups()
-    return f">>> shell({line!r})\n{said}\n"
-
-
-@cache
-def _converted(title: str) -> str:
-    """Return a section in which all examples are Python's."""
-    return _CONSOLE.sub(_typed, parts_of(PAGE)[title])
 
 
 def _shell(line: str) -> None:
@@ -76,16 +44,8 @@ def _shell(line: str) -> None:
 
 
 def _check(title: str, names: Mapping[str, object] = {}) -> None:
-    """Type a section in, line by line, and compare what is shown."""
-    both = {"shell": _shell, **names}
-    parser = doctest.DocTestParser()
-    test = parser.get_doctest(_converted(title), both, f"{PAGE}: {title}", None, None)
-    said: list[str] = []
-    flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
-    runner = doctest.DocTestRunner(Checker(), verbose=False, optionflags=flags)
-    runner.run(test, out=said.append)
-    assert runner.failures == 0, "".join(said)
-    assert runner.tries > 0
+    """Type a section in, on terminals."""
+    check(PAGE, title, {"shell": _shell, **names})
 
 
 @pytest.mark.parametrize(
@@ -95,7 +55,7 @@ def _check(title: str, names: Mapping[str, object] = {}) -> None:
 def test_examples(title: str) -> None:
     """What needs nothing to be there runs as it stands."""
     program("unshare")
-    if "jq" in _converted(title):
+    if "jq" in converted(PAGE, title):
         program("jq")
     _check(title)
 
@@ -105,7 +65,7 @@ def test_container(tmp_path: Path) -> None:
     """What is said of a container is so of one that runc has started."""
     folder = tmp_path / "bundle"
     folder.mkdir()
-    _converted(CONTAINER)  # While the file can be read.
+    converted(PAGE, CONTAINER)  # While the file can be read.
     with runc(folder) as container:
 
         def look() -> None:
@@ -121,7 +81,7 @@ def test_container(tmp_path: Path) -> None:
 def test_all_are_tested() -> None:
     """No section with examples is left out."""
     tested = {CONTAINER, *(title for title, _ in ANYWHERE)}
-    parts = {title: _converted(title) for title in parts_of(PAGE)}
+    parts = {title: converted(PAGE, title) for title in parts_of(PAGE)}
     shown = {
         title for title, part in parts.items() if ">>>" in part.split("\n## ", 1)[1]
     }

@@ -64,13 +64,18 @@ def test_process_inside(type: TypeLike, way: str, strangers: Strangers) -> None:
     """A namespace that only another process is in is found, and when it ends, gone."""
     need_own_user()
     types: tuple[TypeLike, ...] = ("user",) if type == "user" else ("user", type)
-    with holder(*types) as target:
-        path = f"/proc/{target.pid}/ns/{type}"
-        ref = by(way, lambda: ref_of(path))
-        assert by(way, lambda: place(ref)) == identity(path) != own(type)
-        assert strangers[way](ref) == identity(path)
-    assert by(way, lambda: is_gone_soon(ref))
-    assert is_gone_soon(ref)
+
+    def is_told() -> bool:
+        with holder(*types) as target:
+            path = f"/proc/{target.pid}/ns/{type}"
+            ref = by(way, lambda: ref_of(path))
+            assert by(way, lambda: place(ref)) == identity(path) != own(type)
+            assert strangers[way](ref) == identity(path)
+        return by(way, lambda: is_gone_soon(ref)) and is_gone_soon(ref)
+
+    # Old kernels cannot tell another that has got the same number; and what runs beside
+    # the tests may have made one, but not each time.
+    assert any(is_told() for _ in range(3))
 
 
 @EACH_WAY

@@ -1,6 +1,7 @@
 """`trace`: what is watched and how, what is lost, and what is left when it ends."""
 
 import asyncio
+import errno
 import gc
 import os
 import signal
@@ -16,7 +17,7 @@ from typing import Literal
 
 import pytest
 from mounting import fresh_mounts, inside, mount
-from provoking import another_process
+from provoking import FakeLib, another_process
 from support import TIER, in_child, own
 from traced import all_so_far, failing
 
@@ -40,7 +41,7 @@ UTS = int(lowlevel.CLONE_NEWUTS)
 
 def mount_tracefs() -> None:
     """Have tracefs here, whether or not it was there."""
-    mount(str(Path(_points._FOLDER).parent.parent), type="tracefs")
+    mount(_points._MOUNTED, type="tracefs")
 
 
 def pids(events: list[TraceEvent]) -> set[int]:
@@ -342,7 +343,7 @@ def test_killed() -> None:
 
     def switches() -> list[str]:
         mount_tracefs()
-        folders = Path(_points._FOLDER).glob("sys_*_setns")
+        folders = Path(_points._MOUNTED, "events/syscalls").glob("sys_*_setns")
         return [(folder / "enable").read_text().strip() for folder in folders]
 
     with fresh_mounts() as mounts:
@@ -418,24 +419,36 @@ def test_wrong_arguments(message: str) -> None:
 
 
 @ROOT
-def test_without_tracefs() -> None:
-    """Where tracefs may not be read, the numbers are found by trying."""
+@pytest.mark.parametrize("is_mounted", [True, False])
+def test_tracefs(is_mounted: bool) -> None:
+    """The numbers are read, whether or not tracefs is mounted; and found by trying."""
     points = _points.points_of(["unshare", "clone", "clone3"])
 
-    def read() -> dict[_points.Point, int]:
-        mount_tracefs()
-        return _points.read_numbers(points)
+    def read() -> tuple[dict[_points.Point, int], set[str]]:
+        if is_mounted:
+            mount_tracefs()
+        else:
+            mount("/sys")  # Neither there nor in debugfs.
+        before = {*Path("/proc/thread-self/mountinfo").read_text().splitlines()}
+        numbers = _points.read_numbers(points)
+        after = {*Path("/proc/thread-self/mountinfo").read_text().splitlines()}
+        return numbers, after - before
 
     with fresh_mounts() as mounts:
-        assert _calibration.find_numbers(points) == inside(mounts, read)
+        numbers, mounted = inside(mounts, read)
+    assert numbers == _calibration.find_numbers(points)
+    assert not mounted
 
 
 def test_no_cycle_where_tracefs_is_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What the callers have is let go of at once, not when it is looked for cycles."""
-    for name in ("_FOLDER", "_OLD_FOLDER"):
+    for name in ("_MOUNTED", "_MOUNTED_BEFORE"):
         monkeypatch.setattr(_points, name, str(tmp_path))
+    monkeypatch.setattr(
+        _points, "lib", FakeLib(pyns_open_tracefs=lambda _: -errno.EPERM)
+    )
 
     def look() -> weakref.ref[set[int]]:
         held = {1}

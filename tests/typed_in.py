@@ -29,6 +29,8 @@ class Checker(doctest.OutputChecker):
 
 
 def _plain(text: str) -> str:
+    # Whether a trace has looked in time to be sure is not for a test.
+    text = text.replace("?)", ")")
     text = re.sub(r"\s*…\s*", "...", re.sub("[│├└─]", "", text))
     return re.sub(r"\d+", "#", re.sub(r"\b(root|nobody)\b", "who", text))
 

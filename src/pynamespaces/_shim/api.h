@@ -373,6 +373,7 @@ int pyns_spawn_copy(struct pyns_spawn *spawn, const char *content, int size);
 /* mounts.c: in the calling thread's mount namespace */
 int pyns_attach(int fd, int target);
 int pyns_open_covered(int directory, const char *name);
+int pyns_open_tracefs(int *place);
 int pyns_detach(const char *path);
 int pyns_bind(const char *source, const char *target);
 int pyns_make_shared(const char *path);

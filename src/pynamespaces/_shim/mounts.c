@@ -15,6 +15,11 @@
 #define MOVE_MOUNT_F_EMPTY_PATH 0x04
 #define MOVE_MOUNT_T_EMPTY_PATH 0x40
 #endif
+#ifndef SYS_fsopen
+#define SYS_fsopen 430
+#define SYS_fsconfig 431
+#define SYS_fsmount 432
+#endif
 #ifndef SYS_statmount
 #define SYS_statmount 457
 #define SYS_listmount 458
@@ -53,6 +58,23 @@ int pyns_detach(const char *path) {
 
 int pyns_bind(const char *source, const char *target) {
     return PYNS_RESULT(mount(source, target, NULL, MS_BIND | MS_REC, NULL));
+}
+
+/* tracefs, to be read by way of its root and seen by nobody else: it is mounted nowhere.
+ * place: as of pyns_perf_event_open. The numbers are those of linux/mount.h, which does
+ * not go together with the C library's header everywhere. */
+int pyns_open_tracefs(int *place) {
+    const unsigned int cloexec = 1, create = 6;
+    const unsigned int readonly = 1, nosuid = 2, nodev = 4, noexec = 8;
+    int context = PYNS_RESULT(syscall(SYS_fsopen, "tracefs", cloexec));
+    if (context < 0)
+        return context;
+    int result = PYNS_RESULT(syscall(SYS_fsconfig, context, create, NULL, NULL, 0));
+    if (result == 0)
+        result = *place = PYNS_RESULT(syscall(SYS_fsmount, context, cloexec,
+                                              readonly | nosuid | nodev | noexec));
+    pyns_close(context);
+    return result;
 }
 
 /* MS_SHARED, MS_PRIVATE ..., for the whole tree from a mount point on. */

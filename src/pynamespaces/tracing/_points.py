@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Collection
 from contextlib import suppress
-from pathlib import Path
 from typing import Final, Literal, NamedTuple, TypeAlias, get_args
 
 from .. import lowlevel
+from .._lib import lib, new_held, read_int
 from .._types import NamespaceType
 
 Syscall: TypeAlias = Literal["setns", "unshare", "clone", "clone3"]
 SYSCALLS: Final[tuple[Syscall, ...]] = get_args(Syscall)
 
 # Where tracefs is, and where it was before it had a place of its own.
-_FOLDER: Final = "/sys/kernel/tracing/events/syscalls"
-_OLD_FOLDER: Final = "/sys/kernel/debug/tracing/events/syscalls"
+_MOUNTED: Final = "/sys/kernel/tracing"
+_MOUNTED_BEFORE: Final = "/sys/kernel/debug/tracing"
 
 _NAMESPACES: Final = sum(type.flag for type in NamespaceType)
 # The low byte is the signal at the end: clone(2) cannot make time namespaces.
@@ -56,24 +57,37 @@ def points_of(syscalls: Collection[Syscall]) -> list[Point]:
 
 def read_numbers(points: Collection[Point]) -> dict[Point, int]:
     """
-    Read the numbers from tracefs.
+    Read the numbers from tracefs, whether or not it is mounted.
 
     Raises:
-        OSError: tracefs is not mounted, or the caller may not read it.
+        OSError: The caller may neither read it nor mount it.
     """
     try:
-        return _read_numbers(_FOLDER, points)
+        return _read_numbers(_MOUNTED, points)
     except OSError:
         with suppress(OSError):
-            return _read_numbers(_OLD_FOLDER, points)
-        raise
+            return _read_numbers(_MOUNTED_BEFORE, points)
+        place = new_held()
+        try:
+            if lib.pyns_open_tracefs(place) < 0:
+                raise
+            return _read_numbers(".", points, read_int(place))
+        finally:
+            lib.pyns_release(place)
 
 
-def _read_numbers(folder: str, points: Collection[Point]) -> dict[Point, int]:
-    return {
-        point: int(Path(folder, point.name, "id").read_text("ascii"))
-        for point in points
-    }
+def _read_numbers(
+    tracefs: str, points: Collection[Point], directory: int | None = None
+) -> dict[Point, int]:
+    def opener(path: str, flags: int) -> int:
+        return os.open(path, flags, dir_fd=directory)
+
+    found = {}
+    for point in points:
+        path = f"{tracefs}/events/syscalls/{point.name}/id"
+        with open(path, "rb", opener=opener) as file:
+            found[point] = int(file.read())
+    return found
 
 
 # --- struct perf_event_attr, as of PERF_ATTR_SIZE_VER5 --------------------------------
