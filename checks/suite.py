@@ -37,7 +37,16 @@ INSIDE = (
     "test_way_back.py",
 )
 
-LEFT_OUT = {"plain": ("test_faults.py",), "userns": ("test_pytest_plugin.py",)}
+LEFT_OUT = {
+    "plain": (
+        *("test_cli_hostile.py", "test_cli_output.py", "test_cli_terminal*.py"),
+        *("test_context_inside.py", "test_examples*.py", "test_faults.py"),
+        *("test_hostile_arguments.py", "test_hostile_lines.py"),
+        *("test_inventory_html*.py", "test_killed.py", "test_old_machines.py"),
+        *("test_pytest_plugin.py", "test_soak.py", "test_support_filtered.py"),
+    ),
+    "userns": ("test_faults.py", "test_pytest_plugin.py"),
+}
 """What takes long, and a run that tests briefly has in the other tiers only."""
 
 PARTS = 4

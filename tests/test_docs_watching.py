@@ -1,6 +1,8 @@
 """The examples of the how-to about watching do what they say."""
 
+import os
 import shlex
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -32,15 +34,25 @@ def _shell(line: str) -> None:
     """Type a command in, on a terminal that is as wide as that of the page."""
     typed = line.replace("pynamespaces", shlex.join(COMMAND), 1)
     script = 'stty -echo; echo; read _; stty columns 80; eval "$0"; echo "<ended $?>"'
-    with screen("sh", "-c", script, typed, **environment()) as made:
-        made.expect("\n")
-        made.type("\n")
-        text, _ = ended(made)
-    lines = COLOUR.sub("", text).splitlines()
-    # What the program says may come before what is told of it, or after.
-    said = [found for found in lines if found.startswith("unshare: ")]
-    told = [found for found in lines if not found.startswith("unshare: ")]
-    print("\n".join([*told, *said]))
+    with tempfile.TemporaryDirectory() as folder:
+        own, said = _quietly("unshare", Path(folder))
+        with screen("sh", "-c", script, typed, **environment(**own)) as made:
+            made.expect("\n")
+            made.type("\n")
+            text, _ = ended(made)
+        print(COLOUR.sub("", text).rstrip("\n"))
+        print(said.read_text(), end="")
+
+
+def _quietly(name: str, folder: Path) -> tuple[dict[str, str], Path]:
+    """Keep what a program says: on a terminal it may come amid what is told of it."""
+    said, instead = folder / "said", folder / name
+    said.touch()
+    instead.write_text(
+        f'#!/bin/sh\n[ -t 2 ] && exec 2>>{said}\nexec {program(name)} "$@"\n'
+    )
+    instead.chmod(0o755)
+    return {"PATH": f"{folder}:{os.environ['PATH']}"}, said
 
 
 def _check(title: str, names: Mapping[str, object] = {}) -> None:
