@@ -20,6 +20,7 @@ from checks.machine import REQUIRED, SUPPORTED
 __all__ = ["crossing", "long", "memory", "package", "pages", "source", "suite"]
 
 nox.options.sessions = ["tests", "tests_user", "tests_userns"]
+nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.reuse_existing_virtualenvs = True
 nox.options.error_on_missing_interpreters = bool(
     REQUIRED & {f"python{version}" for version in SUPPORTED}

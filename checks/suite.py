@@ -25,10 +25,11 @@ ORDINARY_PYTHON = os.environ.get("PYNAMESPACES_ORDINARY_PYTHON", "")
 
 BRIEFLY = os.environ.get("PYNAMESPACES_BRIEFLY", "")
 """A Python with which only what depends on how it works inside is to be tested; then
-the tiers of ordinary users leave out what takes long, too."""
+each tier leaves out what takes long and another has, too."""
 
 INSIDE = (
-    *("test_call*.py", "test_context*.py", "test_entering*.py", "test_executor*.py"),
+    *("test_call.py", "test_call_beside.py", "test_call_main.py", "test_context.py"),
+    *("test_context_failing.py", "test_entering*.py", "test_executor*.py"),
     *("test_forked_*.py", "test_hard_*.py", "test_imports_*.py"),
     *("test_interpreters.py", "test_package.py", "test_popen.py", "test_popen_aio*.py"),
     *("test_popen_hook.py", "test_popen_stdlib.py", "test_popen_threads.py"),
@@ -37,17 +38,27 @@ INSIDE = (
     "test_way_back.py",
 )
 
+_ANYWHERE = (
+    *("test_cli_output.py", "test_cli_terminal*.py", "test_context_inside.py"),
+    *("test_hostile_arguments.py", "test_hostile_lines.py"),
+    *("test_inventory_html.py", "test_inventory_html_hostile.py"),
+)
+"""What takes long, and is the same whoever runs it."""
+
 LEFT_OUT = {
     "plain": (
-        *("test_cli_hostile.py", "test_cli_output.py", "test_cli_terminal*.py"),
-        *("test_context_inside.py", "test_examples*.py", "test_faults.py"),
-        *("test_hostile_arguments.py", "test_hostile_lines.py"),
-        *("test_inventory_html*.py", "test_killed.py", "test_old_machines.py"),
+        *_ANYWHERE,
+        *("test_cli_hostile.py", "test_examples*.py", "test_faults.py"),
+        *("test_inventory_html_looks.py", "test_killed.py", "test_old_machines.py"),
         *("test_pytest_plugin.py", "test_soak.py", "test_support_filtered.py"),
     ),
-    "userns": ("test_faults.py", "test_pytest_plugin.py"),
+    "userns": (
+        *("test_faults.py", "test_inventory_html_looks.py", "test_killed.py"),
+        *("test_pytest_plugin.py", "test_soak.py"),
+    ),
+    "root": _ANYWHERE,
 }
-"""What takes long, and a run that tests briefly has in the other tiers only."""
+"""What a run that tests briefly has in one of the other tiers, and not in this one."""
 
 PARTS = 4
 """
@@ -78,7 +89,8 @@ def _run_here(session: nox.Session, prefix: tuple[str, ...]) -> None:
     session.install(f"{wheel(session)}[cli]", *group("tests"))
     tier = "root" if os.geteuid() == 0 else "plain"
     kinds = INSIDE if session.python == BRIEFLY else ("test_*.py",)
-    run_parts(session, (*prefix, "pytest"), tier_environment(tier), kinds)
+    left_out = LEFT_OUT[tier] if BRIEFLY else ()
+    run_parts(session, (*prefix, "pytest"), tier_environment(tier), kinds, left_out)
 
 
 def files_of(kinds: tuple[str, ...], left_out: tuple[str, ...] = ()) -> list[str]:
@@ -135,10 +147,17 @@ def _ordinary_python(session: nox.Session, tier: str) -> str:
     if found is None:
         which = f"no Python {ORDINARY_PYTHON}".rstrip()
         unavailable(session, tier, f"{which} that an ordinary user can start")
-    making = (sys.executable, "-m", "virtualenv", "--quiet", "--python", str(found))
-    session.run(*making, str(venv), external=True)
-    installing = (str(venv / "bin/pip"), "install", "--quiet", f"{wheel(session)}[cli]")
-    session.run(*installing, *group("tests"), external=True)
+    base, needed = str(found), [f"{wheel(session)}[cli]", *group("tests")]
+    installing: tuple[str, ...]
+    if uv := shutil.which("uv"):
+        session.run(uv, "venv", "--quiet", "--python", base, str(venv), external=True)
+        installing = (uv, "pip", "install", "--quiet", "--compile-bytecode")
+        installing += ("--python", python)
+    else:
+        making = (sys.executable, "-m", "virtualenv", "--quiet", "--python", base)
+        session.run(*making, str(venv), external=True)
+        installing = (str(venv / "bin/pip"), "install", "--quiet")
+    session.run(*installing, *needed, external=True)
     # Who may not write here would compile them each time.
     compiling = (python, "-m", "compileall", "-q", str(folder / "tests"))
     session.run(*compiling, external=True)
