@@ -81,6 +81,9 @@ _X86_64: Final[dict[str, tuple[int, tuple[str, ...]]]] = {
     "move_mount": (429, _MOUNT),
     "mount_setattr": (442, _MOUNT),
     "pivot_root": (155, _MOUNT),
+    "fsopen": (430, ("ENODEV", "EPERM", "ENOSYS", *_FULL)),
+    "fsconfig": (431, ("EPERM", "EBUSY", "ENOSYS", "ENOMEM")),
+    "fsmount": (432, ("EPERM", "EBUSY", "ENOSYS", *_FULL)),
     # Sockets.
     "socket": (41, ("EACCES", "EAFNOSUPPORT", *_FULL)),
     "socketpair": (53, _FULL),
