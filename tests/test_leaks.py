@@ -25,6 +25,12 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_leaks, "_PATIENCE", 0.05)
 
 
+def left_since(before: _leaks.State) -> list[str]:
+    """Say what was left, but for what other programs mount meanwhile."""
+    found = _leaks.left_since(before)
+    return [line for line in found if " is mounted at /run/" not in line]
+
+
 @contextmanager
 def child_elsewhere() -> Iterator[int]:
     """Start a child in a user namespace of its own."""
@@ -51,16 +57,16 @@ def test_descriptor() -> None:
     fd = os.open("/proc/self/ns/uts", os.O_RDONLY)
     try:
         link = os.readlink("/proc/self/ns/uts")
-        assert _leaks.left_since(before) == [f"descriptor {fd} is open: {link}"]
+        assert left_since(before) == [f"descriptor {fd} is open: {link}"]
         with_it = _leaks.look()
         other = os.open("/proc/self/ns/ipc", os.O_RDONLY)
         os.dup2(other, fd)
         os.close(other)
         link = os.readlink("/proc/self/ns/ipc")
-        assert _leaks.left_since(with_it) == [f"descriptor {fd} is open: {link}"]
+        assert left_since(with_it) == [f"descriptor {fd} is open: {link}"]
     finally:
         os.close(fd)
-    assert _leaks.left_since(before) == []
+    assert left_since(before) == []
 
 
 @mighty
@@ -72,7 +78,7 @@ def test_descriptor_of_a_mounted_file(tmp_path: Path) -> None:
         before = _leaks.look()
         fd = os.open(path, os.O_RDONLY)
         try:
-            assert _leaks.left_since(before) == [f"descriptor {fd} is open: {path}"]
+            assert left_since(before) == [f"descriptor {fd} is open: {path}"]
         finally:
             os.close(fd)
     finally:
@@ -95,11 +101,11 @@ def test_threads() -> None:
     before = _leaks.look()
     try:
         new.start()
-        assert _leaks.left_since(before) == []
+        assert left_since(before) == []
         move.set()
         assert moved.acquire(timeout=10)
         assert moved.acquire(timeout=10)
-        found = _leaks.left_since(before)
+        found = left_since(before)
     finally:
         end.set()
         old.join()
@@ -119,7 +125,7 @@ def test_where_children_are_born() -> None:
     def work() -> list[str]:
         before = _leaks.look()
         pynamespaces.unshare("pid")
-        return _leaks.left_since(before)
+        return left_since(before)
 
     [line] = in_child(work)
     assert " is elsewhere: pid_for_children was pid:[" in line
@@ -135,7 +141,7 @@ def test_children_born_elsewhere() -> None:
         with subprocess.Popen(["sleep", "60"]) as init:
             before = _leaks.look()
             with subprocess.Popen(["sleep", "60"]) as child:
-                found = _leaks.left_since(before)
+                found = left_since(before)
                 child.kill()
             init.kill()
         return found
@@ -161,7 +167,7 @@ def test_child() -> None:
         thread.start()
         try:
             assert ready.wait(10)
-            [line] = _leaks.left_since(before)
+            [line] = left_since(before)
         finally:
             end.set()
             thread.join()
@@ -188,7 +194,7 @@ def test_child_that_has_ended() -> None:
     before = _leaks.look()
     child = subprocess.Popen(["true"])
     os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
-    assert _leaks.left_since(before) == []
+    assert left_since(before) == []
     child.wait()
 
 
@@ -200,10 +206,10 @@ def test_mount(tmp_path: Path) -> None:
     line = f"{os.readlink('/proc/thread-self/ns/uts')} is mounted at {path}"
     Namespace.current("uts").pin(path)
     try:
-        assert _leaks.left_since(before) == [line]
+        assert left_since(before) == [line]
     finally:
         pynamespaces.unpin(path)
-    assert _leaks.left_since(before) == []
+    assert left_since(before) == []
 
 
 def test_mounts_are_counted() -> None:
@@ -222,7 +228,7 @@ def test_what_is_ending_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     fd = os.open("/proc/self/ns/uts", os.O_RDONLY)
     timer = threading.Timer(0.05, os.close, [fd])
     timer.start()
-    assert _leaks.left_since(before) == []
+    assert left_since(before) == []
     timer.join()
 
 
@@ -237,7 +243,7 @@ def test_garbage_is_collected() -> None:
     before = _leaks.look()
     Holder()
     assert len(_leaks.compared(before, _leaks.look())) == 1
-    assert _leaks.left_since(before) == []
+    assert left_since(before) == []
 
 
 @mighty
