@@ -89,8 +89,25 @@ def _run_here(session: nox.Session, prefix: tuple[str, ...]) -> None:
     session.install(f"{wheel(session)}[cli]", *group("tests"))
     tier = "root" if os.geteuid() == 0 else "plain"
     kinds = INSIDE if session.python == BRIEFLY else ("test_*.py",)
-    left_out = LEFT_OUT[tier] if BRIEFLY else ()
-    run_parts(session, (*prefix, "pytest"), tier_environment(tier), kinds, left_out)
+    run_parts(
+        session,
+        (*prefix, "pytest"),
+        tier_environment(tier),
+        kinds,
+        _left_out(session, tier),
+    )
+
+
+def _left_out(session: nox.Session, tier: str) -> tuple[str, ...]:
+    """Return what this run has in another tier; nothing may be in none of them."""
+    if not BRIEFLY:
+        return ()
+    everywhere = set.intersection(
+        *(set(files_of(kinds)) for kinds in LEFT_OUT.values())
+    )
+    if everywhere:
+        session.error(f"left out of every tier: {', '.join(sorted(everywhere))}")
+    return LEFT_OUT[tier]
 
 
 def files_of(kinds: tuple[str, ...], left_out: tuple[str, ...] = ()) -> list[str]:
@@ -173,7 +190,7 @@ def _run_suite(session: nox.Session, tier: str, prefix: tuple[str, ...]) -> None
     own.chmod(0o1777)
     environment = tier_environment(tier) | {"HOME": str(own), "TMPDIR": str(own)}
     command = (*prefix, python, "-m", "pytest")
-    left_out = LEFT_OUT[tier] if BRIEFLY else ()
+    left_out = _left_out(session, tier)
     run_parts(session, command, environment, left_out=left_out)
 
 

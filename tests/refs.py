@@ -48,7 +48,7 @@ WAYS: Final[dict[str, Callable[[], object]]] = {
 }
 """What to run first, in a child, to have references made and resolved in this way."""
 
-_SETTLE: Final = 10.0
+_SETTLE: Final = 30.0
 """How long the kernel may take to free a namespace, in seconds."""
 
 
