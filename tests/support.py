@@ -7,7 +7,9 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import NoReturn, TypeVar, cast
 
 T = TypeVar("T")
@@ -55,6 +57,14 @@ def program(name: str) -> str:
     if path is None:
         missing(name, f"{name} is not installed")
     return path
+
+
+def module(name: str) -> ModuleType:
+    """Return a module that the test needs, of a package that may not be installed."""
+    try:
+        return import_module(name)
+    except ImportError as error:
+        missing(name.partition(".")[0], str(error))
 
 
 def identity(path: str | int) -> tuple[int, int]:

@@ -11,7 +11,7 @@ import pytest
 from coming import IN_PYTHON, INSTEAD, ON_COMMAND_LINE, PAGES, Row, rows, typed_all
 from naming import in_own_run
 from starting import POWER, fresh_proc
-from support import missing, program
+from support import missing, module, program
 
 from pynamespaces import Namespace, scan
 
@@ -112,7 +112,7 @@ def test_every_command_of_ip_netns() -> None:
 
 def test_every_function_of_pyroute2() -> None:
     """Each function of ``pyroute2.netns`` is on its page, and no other."""
-    netns = pytest.importorskip("pyroute2.netns")
+    netns = module("pyroute2.netns")
     # Some are wrapped, for tests of its own.
     own = (netns.__name__, "pyroute2.config")
     there = {
@@ -170,7 +170,7 @@ def test_every_page() -> None:
 def test_instead(page: str) -> None:
     """What is to be used instead of an option works."""
     if page == "pyroute2":
-        pytest.importorskip("pyroute2")
+        module("pyroute2")
     if page == "unshare":
         fresh_proc()
     codes = [code for row in rows(page, INSTEAD) for code in row.ours if "(" in code]

@@ -19,7 +19,7 @@ from coming import (
 )
 from naming import in_own_run, ip, ip_names
 from starting import POWER
-from support import program
+from support import module, program
 
 from pynamespaces import Namespace, NetNamespace, Popen
 
@@ -113,7 +113,7 @@ def test_python(row: Row, pid: int) -> None:
         "identified": lambda: ip("netns", "identify", str(pid)).strip(),
     }
     if row.page == PYROUTE2:
-        names["netns"] = pytest.importorskip("pyroute2.netns")
+        names["netns"] = module("pyroute2.netns")
     text_of(row.page)  # while the file can be read
     code = row.ours[0]
     if code.endswith(": ..."):
